@@ -1,0 +1,9 @@
+//! Digests, MACs and signatures. The protocol's rules on what is covered live in `message`.
+
+mod digest;
+mod mac;
+mod signature;
+
+pub use digest::{Digest, Hasher};
+pub use mac::{MacKey, Tag, TAG_BYTES};
+pub use signature::{Identity, IdentityError, PublicKey, Signature, SIGNATURE_BYTES};

@@ -1,0 +1,20 @@
+//! Practical Byzantine fault tolerant replication as actix actors.
+//!
+//! The crate is built in floors; a lower one knows nothing of an upper one (`tests/architecture.rs`
+//! holds them apart):
+//!
+//! | floor | modules |
+//! |---|---|
+//! | carriers | `actor` (actix), `sim` (feature `sim`) |
+//! | replica | `replica`: drivers, the route from message to role, the journal stage, recovery |
+//! | roles | `roles`: batcher, orderer, checkpointer, view changer, executor; the client |
+//! | role | `role`: the trait, the outbox, timers, every role's mail |
+//! | ports | `ports`: service, state, storage, clock, keys, configuration |
+//! | message | `message`: wire types, proofs, handshake |
+//! | codec | `codec` |
+//! | crypto | `crypto` |
+//! | types | `types` |
+
+pub mod codec;
+pub mod crypto;
+pub mod types;

@@ -1,0 +1,15 @@
+//! The protocol's numbers, each a type of its own so that one cannot be passed for another.
+
+mod ids;
+mod log_id;
+mod quorum;
+mod replica_set;
+mod seq;
+mod time;
+
+pub use ids::{ClientId, ReplicaId, RequestId, SessionId, Timestamp};
+pub use log_id::LogId;
+pub use quorum::{GroupSizeError, Quorums, REPLICAS_MAX, REPLICAS_MIN};
+pub use replica_set::ReplicaSet;
+pub use seq::{Seq, View, Window};
+pub use time::{Millis, Monotonic, Now, Wall};

@@ -1,0 +1,2 @@
+//! The counter service.
+fn main() {}
