@@ -68,7 +68,10 @@ mod tests {
     #[test]
     fn a_claimed_count_of_four_billion_allocates_nothing() {
         // Array of 2^32-1 elements, then nothing.
-        assert!(matches!(decode::<Vec<u64>>(&[0xdd, 0xff, 0xff, 0xff, 0xff], 100), Err(DecodeError::Malformed(_))));
+        assert!(matches!(
+            decode::<Vec<u64>>(&[0xdd, 0xff, 0xff, 0xff, 0xff], 100),
+            Err(DecodeError::Malformed(_))
+        ));
         assert!(matches!(
             decode::<serde_bytes::ByteBuf>(&[0xc6, 0xff, 0xff, 0xff, 0xff], 100),
             Err(DecodeError::Malformed(_))

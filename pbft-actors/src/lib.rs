@@ -15,6 +15,9 @@
 //! | crypto | `crypto` |
 //! | types | `types` |
 
+pub mod actor;
 pub mod codec;
 pub mod crypto;
+pub mod message;
+pub mod ports;
 pub mod types;

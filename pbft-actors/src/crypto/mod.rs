@@ -5,5 +5,5 @@ mod mac;
 mod signature;
 
 pub use digest::{Digest, Hasher};
-pub use mac::{MacKey, Tag, TAG_BYTES};
-pub use signature::{Identity, IdentityError, PublicKey, Signature, SIGNATURE_BYTES};
+pub use mac::{MacKey, TAG_BYTES, Tag};
+pub use signature::{Identity, IdentityError, PublicKey, SIGNATURE_BYTES, Signature};

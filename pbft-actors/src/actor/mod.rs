@@ -1,0 +1,3 @@
+//! The actix carrier: each role in an actor of its own.
+
+pub mod transport;

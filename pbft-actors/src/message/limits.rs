@@ -1,0 +1,27 @@
+//! Named limits of what a message may hold (PROTOCOL 12). What exceeds one is rejected and counted.
+
+/// Largest body of a frame, bytes.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+/// Largest operation of a request, bytes.
+pub const OPERATION_BYTES_MAX: usize = 1 << 20;
+/// Most requests in one batch.
+pub const BATCH_REQUESTS_MAX: usize = 4_096;
+/// Largest total of encoded requests in one batch, bytes; one request of full size always fits.
+pub const BATCH_BYTES_MAX: usize = 2 << 20;
+/// Largest service-specific part of a choice, bytes.
+pub const CHOICE_EXTRA_BYTES_MAX: usize = 64 << 10;
+/// Largest window L that any configuration may ask for; bounds bitmaps, P and Qs.
+pub const WINDOW_MAX: u64 = 4_096;
+/// Most digests that Qs may name at one seq: 4 freshly proposed ones, and null and one that a
+/// NEW-VIEW chose come on top (PROTOCOL 7.2), rounded up.
+pub const DIGESTS_PER_SEQ_MAX: usize = 16;
+/// Freshly proposed digests accepted at one seq (PROTOCOL 7.2).
+pub const FRESH_DIGESTS_PER_SEQ_MAX: usize = 4;
+/// Most clients that a VIEW-CHANGE lists as having to sign.
+pub const SIGNED_ONLY_MAX: usize = 1_024;
+/// Pages in one DATA message.
+pub const PAGES_PER_DATA_MAX: usize = 64;
+/// Longest text in a refusal, bytes.
+pub const REFUSAL_DETAIL_BYTES_MAX: usize = 1_024;
+/// Largest encoded VIEW-CHANGE, bytes.
+pub const VIEW_CHANGE_BYTES_MAX: usize = 1 << 20;

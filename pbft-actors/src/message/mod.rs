@@ -1,0 +1,38 @@
+//! What replicas and clients say to each other, and how each message is proven (PROTOCOL 2 and 3).
+
+mod batch;
+mod checkpoint;
+mod frame;
+mod keyring;
+mod kind;
+mod limits;
+mod opener;
+mod peer;
+mod recall;
+mod reply;
+mod request;
+mod signed;
+mod status;
+mod transfer;
+mod verified;
+mod view_change;
+mod vote;
+
+pub use batch::{Batch, Choice, Entry, PrePrepare};
+pub use checkpoint::{Certificate, Checkpoint};
+pub use frame::{FRAME_OVERHEAD_BYTES, Frame, FrameError, HEADER_BYTES, LinkKeys, Payload};
+pub use keyring::{Binding, CLIENTS_WITH_KEYS_MAX, ClusterId, Keyring, RequestKeys};
+pub use kind::Kind;
+pub use limits::*;
+pub use opener::{Opened, Opener, ProvenNewView, ProvenRecollection, Reject};
+pub(crate) use opener::{encode_batch_data, encode_certificate, encode_pre_prepare};
+pub use peer::Peer;
+pub use recall::{Recall, Recollection};
+pub use reply::{Busy, Outcome, Refusal, Reply, ReplyResult};
+pub use request::{Hints, NeedSignature, Operation, Proof, ProofState, RejoinOperation, Request};
+pub use signed::{Signed, Signer};
+pub use status::{SeqBitmap, Status};
+pub use transfer::{BatchData, Fetch, PageData};
+pub use verified::Verified;
+pub use view_change::{NewView, PrePrepared, Prepared, ViewChange};
+pub use vote::Vote;

@@ -1,0 +1,357 @@
+//! From the bytes of a frame to a message that a role may see.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::*;
+use crate::codec::{self, DecodeError};
+use crate::crypto::Digest;
+use crate::types::{ReplicaSet, Seq, View};
+
+/// A message whose proof was checked, by kind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// From a client, or forwarded; its proof is good.
+    Request(Verified<Request>),
+    /// A replica cannot verify a request.
+    NeedSignature(Verified<NeedSignature>),
+    /// A proposal; each request says whether its own proof was good here.
+    PrePrepare(Verified<PrePrepare>),
+    /// A vote.
+    Prepare(Verified<Vote>),
+    /// A vote.
+    Commit(Verified<Vote>),
+    /// A decision.
+    Decided(Verified<Vote>),
+    /// An answer.
+    Reply(Verified<Reply>),
+    /// No answer now.
+    Busy(Verified<Busy>),
+    /// A signed CHECKPOINT.
+    Checkpoint(Verified<Signed<Checkpoint>>),
+    /// A stable checkpoint with its proof.
+    Certificate(Verified<Certificate>),
+    /// A signed VIEW-CHANGE that says only what a correct replica could.
+    ViewChange(Verified<Signed<ViewChange>>),
+    /// A signed NEW-VIEW with its VIEW-CHANGEs, each verified.
+    NewView(Verified<ProvenNewView>),
+    /// Where a replica stands.
+    Status(Verified<Status>),
+    /// A question.
+    Fetch(Verified<Fetch>),
+    /// An answer, to be compared with the digest asked for.
+    BatchData(Verified<BatchData>),
+    /// An answer, to be compared with the digest asked for.
+    PageData(Verified<PageData>),
+    /// A replica starts.
+    Recall(Verified<Recall>),
+    /// What is known of this replica, with the verified certificate.
+    Recollection(Verified<ProvenRecollection>),
+}
+
+/// A NEW-VIEW whose signatures all hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProvenNewView {
+    /// The NEW-VIEW.
+    pub new_view: Signed<NewView>,
+    /// Its V, one per sender.
+    pub view_changes: Vec<Signed<ViewChange>>,
+}
+
+/// A RECOLLECTION whose certificate holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProvenRecollection {
+    /// The answer.
+    pub recollection: Recollection,
+    /// Its certificate; none at seq 0.
+    pub certificate: Option<Certificate>,
+}
+
+/// Why a message was dropped: a peer's fault, counted by kind.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Reject {
+    /// Not an encoding of this kind of message.
+    #[error("{kind:?} cannot be decoded: {error}")]
+    Decode {
+        /// The frame's kind.
+        kind: Kind,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// A kind that this sort of peer never sends, or not to this node.
+    #[error("{0:?} is not for this peer to send here")]
+    Kind(Kind),
+    /// A signature or MAC that does not hold.
+    #[error("{0:?} is not proven")]
+    Proof(Kind),
+    /// A request under a key epoch that is not known here.
+    #[error("a request names an unknown key epoch")]
+    UnknownEpoch,
+    /// The sender named inside is not the peer.
+    #[error("{0:?} names another sender than its link")]
+    Sender(Kind),
+    /// A message that no correct replica sends.
+    #[error("{0:?} breaks a rule that its sender knows")]
+    Invalid(Kind),
+}
+
+impl Reject {
+    /// The word used in logs and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Decode { .. } => "decode",
+            Self::Kind(_) => "kind",
+            Self::Proof(_) => "proof",
+            Self::UnknownEpoch => "unknown_epoch",
+            Self::Sender(_) => "sender",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PrePrepareWire {
+    view: View,
+    seq: Seq,
+    choice: Option<Choice>,
+    entries: Vec<Bytes>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BatchDataWire {
+    seq: Seq,
+    choice: Option<Choice>,
+    requests: Vec<Bytes>,
+}
+
+/// Encodes a proposal.
+pub(crate) fn encode_pre_prepare(message: &PrePrepare) -> Vec<u8> {
+    let entries = message.entries.iter().map(Entry::wire).collect();
+    let choice = message.choice.clone();
+    codec::encode(&PrePrepareWire { view: message.view, seq: message.seq, choice, entries })
+}
+
+/// Encodes a batch that was asked for.
+pub(crate) fn encode_batch_data(message: &BatchData) -> Vec<u8> {
+    let requests = message.batch.requests().iter().map(|request| request.wire().clone()).collect();
+    codec::encode(&BatchDataWire { seq: message.seq, choice: message.batch.choice().cloned(), requests })
+}
+
+/// Encodes a certificate.
+pub(crate) fn encode_certificate(certificate: &Certificate) -> Vec<u8> {
+    codec::encode(&certificate.wire())
+}
+
+/// Opens what peers send: decodes with limits and checks every proof.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    /// By what others are recognised.
+    pub keyring: Keyring,
+    /// K.
+    pub interval: u64,
+    /// L.
+    pub window: u64,
+}
+
+impl Opener {
+    /// Opens the body of a frame whose tag was right.
+    pub fn open(&self, from: Peer, kind: Kind, body: Bytes) -> Result<Opened, Reject> {
+        match (self.keyring.own, from) {
+            (Peer::Replica(_), Peer::Replica(_)) => self.open_between_replicas(from, kind, body),
+            (Peer::Replica(_), Peer::Client(client)) => {
+                if kind != Kind::Request {
+                    return Err(Reject::Kind(kind));
+                }
+                let request = self.request(body)?;
+                if request.id().client != client {
+                    return Err(Reject::Sender(kind));
+                }
+                Ok(Opened::Request(Verified::new(from, request)))
+            }
+            (Peer::Client(_), Peer::Replica(_)) => match kind {
+                Kind::Reply => plain(from, kind, &body).map(Opened::Reply),
+                Kind::Busy => plain(from, kind, &body).map(Opened::Busy),
+                Kind::NeedSignature => plain(from, kind, &body).map(Opened::NeedSignature),
+                _ => Err(Reject::Kind(kind)),
+            },
+            (Peer::Client(_), Peer::Client(_)) => Err(Reject::Kind(kind)),
+        }
+    }
+
+    fn open_between_replicas(&self, from: Peer, kind: Kind, body: Bytes) -> Result<Opened, Reject> {
+        match kind {
+            Kind::Request => Ok(Opened::Request(Verified::new(from, self.request(body)?))),
+            Kind::NeedSignature => plain(from, kind, &body).map(Opened::NeedSignature),
+            Kind::PrePrepare => {
+                self.pre_prepare(body).map(|message| Opened::PrePrepare(Verified::new(from, message)))
+            }
+            Kind::Prepare => plain(from, kind, &body).map(Opened::Prepare),
+            Kind::Commit => plain(from, kind, &body).map(Opened::Commit),
+            Kind::Decided => plain(from, kind, &body).map(Opened::Decided),
+            Kind::Checkpoint => {
+                let signed = self.checkpoint(body)?;
+                Ok(Opened::Checkpoint(Verified::new(Peer::Replica(signed.sender), signed)))
+            }
+            Kind::Certificate => {
+                let votes: Vec<Bytes> = decoded(kind, &body)?;
+                let certificate = self.certificate(votes)?.ok_or(Reject::Invalid(kind))?;
+                Ok(Opened::Certificate(Verified::new(from, certificate)))
+            }
+            Kind::ViewChange => {
+                let signed = self.view_change(body)?;
+                Ok(Opened::ViewChange(Verified::new(Peer::Replica(signed.sender), signed)))
+            }
+            Kind::NewView => {
+                let proven = self.new_view(body)?;
+                Ok(Opened::NewView(Verified::new(Peer::Replica(proven.new_view.sender), proven)))
+            }
+            Kind::Status => {
+                let status: Verified<Status> = plain(from, kind, &body)?;
+                let bitmap_bytes_max = (WINDOW_MAX as usize).div_ceil(8);
+                let bitmaps_ok = [&status.prepared, &status.decided]
+                    .iter()
+                    .all(|bitmap| bitmap.bytes() <= bitmap_bytes_max);
+                if bitmaps_ok { Ok(Opened::Status(status)) } else { Err(Reject::Invalid(kind)) }
+            }
+            Kind::Fetch => plain(from, kind, &body).map(Opened::Fetch),
+            Kind::BatchData => {
+                self.batch_data(body).map(|message| Opened::BatchData(Verified::new(from, message)))
+            }
+            Kind::PageData => {
+                let data: Verified<PageData> = plain(from, kind, &body)?;
+                if data.pages.len() > PAGES_PER_DATA_MAX {
+                    return Err(Reject::Invalid(kind));
+                }
+                Ok(Opened::PageData(data))
+            }
+            Kind::Recall => plain(from, kind, &body).map(Opened::Recall),
+            Kind::Recollection => {
+                let recollection: Recollection = decoded(kind, &body)?;
+                if recollection.known.len() != self.keyring.quorums.n() {
+                    return Err(Reject::Invalid(kind));
+                }
+                let certificate = self.certificate(recollection.certificate.clone())?;
+                let proven = ProvenRecollection { recollection, certificate };
+                Ok(Opened::Recollection(Verified::new(from, proven)))
+            }
+            Kind::Reply | Kind::Busy => Err(Reject::Kind(kind)),
+        }
+    }
+
+    /// A request whose proof is good.
+    fn request(&self, body: Bytes) -> Result<Request, Reject> {
+        let kind = Kind::Request;
+        let request = Request::open(body, &self.keyring).map_err(|error| Reject::Decode { kind, error })?;
+        match request.proof_state() {
+            ProofState::Good => Ok(request),
+            ProofState::UnknownEpoch => Err(Reject::UnknownEpoch),
+            ProofState::Bad | ProofState::Unchecked => Err(Reject::Proof(kind)),
+        }
+    }
+
+    fn pre_prepare(&self, body: Bytes) -> Result<PrePrepare, Reject> {
+        let kind = Kind::PrePrepare;
+        let wire: PrePrepareWire = decoded(kind, &body)?;
+        check_batch_shape(kind, wire.choice.as_ref(), wire.entries.len())?;
+        let entry = |bytes: Bytes| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
+            Ok(digest) => Ok(Entry::Digest(Digest(digest))),
+            Err(_) => Request::open(bytes, &self.keyring)
+                .map(Entry::Inline)
+                .map_err(|error| Reject::Decode { kind, error }),
+        };
+        let entries = wire.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(PrePrepare::new(wire.view, wire.seq, wire.choice, entries))
+    }
+
+    fn batch_data(&self, body: Bytes) -> Result<BatchData, Reject> {
+        let kind = Kind::BatchData;
+        let wire: BatchDataWire = decoded(kind, &body)?;
+        check_batch_shape(kind, wire.choice.as_ref(), wire.requests.len())?;
+        let requests = wire.requests.into_iter().map(Request::decode).collect::<Result<_, _>>();
+        let requests = requests.map_err(|error| Reject::Decode { kind, error })?;
+        let batch = Batch::from_parts(wire.choice, requests).ok_or(Reject::Invalid(kind))?;
+        Ok(BatchData { seq: wire.seq, batch: Arc::new(batch) })
+    }
+
+    fn signed<M: Serialize + DeserializeOwned>(
+        &self,
+        kind: Kind,
+        wire: Bytes,
+        limit: usize,
+    ) -> Result<Signed<M>, Reject> {
+        let key_of = |id| self.keyring.replica_key(id);
+        Signed::open(wire, limit, kind, &self.keyring.binding, key_of)
+            .map_err(|error| Reject::Decode { kind, error })?
+            .ok_or(Reject::Proof(kind))
+    }
+
+    fn checkpoint(&self, wire: Bytes) -> Result<Signed<Checkpoint>, Reject> {
+        let signed: Signed<Checkpoint> = self.signed(Kind::Checkpoint, wire, BODY_BYTES_MAX)?;
+        let valid = signed.message.seq.is_checkpoint(self.interval);
+        if valid { Ok(signed) } else { Err(Reject::Invalid(Kind::Checkpoint)) }
+    }
+
+    /// A certificate from its votes; none if there are none.
+    fn certificate(&self, votes: Vec<Bytes>) -> Result<Option<Certificate>, Reject> {
+        if votes.is_empty() {
+            return Ok(None);
+        }
+        let kind = Kind::Certificate;
+        if votes.len() > self.keyring.quorums.n() {
+            return Err(Reject::Invalid(kind));
+        }
+        let votes = votes.into_iter().map(|vote| self.checkpoint(vote)).collect::<Result<Vec<_>, _>>()?;
+        let Some(checkpoint) = votes.first().map(|vote| vote.message) else { return Ok(None) };
+        let senders: ReplicaSet = votes.iter().map(|vote| vote.sender).collect();
+        let one = votes.iter().all(|vote| vote.message == checkpoint);
+        if !one || senders.len() != votes.len() || senders.len() < self.keyring.quorums.quorum() {
+            return Err(Reject::Invalid(kind));
+        }
+        Ok(Some(Certificate { checkpoint, votes }))
+    }
+
+    fn view_change(&self, wire: Bytes) -> Result<Signed<ViewChange>, Reject> {
+        let signed: Signed<ViewChange> = self.signed(Kind::ViewChange, wire, VIEW_CHANGE_BYTES_MAX)?;
+        let valid = signed.message.is_valid(self.interval, self.window);
+        if valid { Ok(signed) } else { Err(Reject::Invalid(Kind::ViewChange)) }
+    }
+
+    fn new_view(&self, wire: Bytes) -> Result<ProvenNewView, Reject> {
+        let kind = Kind::NewView;
+        let new_view: Signed<NewView> = self.signed(kind, wire, BODY_BYTES_MAX)?;
+        let quorums = self.keyring.quorums;
+        let view = new_view.message.view;
+        if new_view.sender != quorums.primary(view) || new_view.message.view_changes.len() > quorums.n() {
+            return Err(Reject::Invalid(kind));
+        }
+        let view_changes = new_view.message.view_changes.iter();
+        let view_changes =
+            view_changes.map(|wire| self.view_change(wire.clone())).collect::<Result<Vec<_>, _>>()?;
+        let senders: ReplicaSet = view_changes.iter().map(|vote| vote.sender).collect();
+        let valid = senders.len() == view_changes.len()
+            && senders.len() >= quorums.quorum()
+            && senders.contains(new_view.sender)
+            && view_changes.iter().all(|vote| vote.message.view == view);
+        if valid { Ok(ProvenNewView { new_view, view_changes }) } else { Err(Reject::Invalid(kind)) }
+    }
+}
+
+fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: usize) -> Result<(), Reject> {
+    let extra = choice.map_or(0, |choice| choice.extra.len());
+    let valid = requests <= BATCH_REQUESTS_MAX
+        && extra <= CHOICE_EXTRA_BYTES_MAX
+        && choice.is_none() == (requests == 0);
+    if valid { Ok(()) } else { Err(Reject::Invalid(kind)) }
+}
+
+fn decoded<T: DeserializeOwned>(kind: Kind, body: &Bytes) -> Result<T, Reject> {
+    codec::decode(body, BODY_BYTES_MAX).map_err(|error| Reject::Decode { kind, error })
+}
+
+fn plain<T: DeserializeOwned>(from: Peer, kind: Kind, body: &Bytes) -> Result<Verified<T>, Reject> {
+    decoded(kind, body).map(|message| Verified::new(from, message))
+}

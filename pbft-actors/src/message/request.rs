@@ -1,0 +1,282 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use super::keyring::{request_tag, request_tag_is_good};
+use super::signed::signed_digest;
+use super::{BODY_BYTES_MAX, Binding, Keyring, Kind, OPERATION_BYTES_MAX, Peer, RequestKeys};
+use crate::codec::{self, DecodeError};
+use crate::crypto::{Digest, Hasher, Identity, TAG_BYTES};
+use crate::types::{ClientId, LogId, ReplicaId, RequestId, Seq, SessionId, Timestamp};
+
+/// An authenticator's entry for one replica: the key's epoch, big-endian, then the tag.
+const ENTRY_BYTES: usize = 4 + TAG_BYTES;
+
+/// What a client asks for, before it is proven. The request digest covers all of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Operation {
+    /// The client.
+    pub client: ClientId,
+    /// Its session.
+    pub session: SessionId,
+    /// The number within the session.
+    pub timestamp: Timestamp,
+    /// Every timestamp below this one is answered; fixed when first sent.
+    pub answered_below: Timestamp,
+    /// Whether the state must not change.
+    pub read_only: bool,
+    /// The service's own bytes.
+    pub operation: Bytes,
+}
+
+/// What the operation of a replica's own request says: its REJOIN (PROTOCOL 11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RejoinOperation {
+    /// The new log.
+    pub log: LogId,
+    /// R: the replica abstains until its stable checkpoint is here.
+    pub target: Seq,
+}
+
+/// Wishes of the client that are no part of the request's identity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hints {
+    /// Every replica shall send the full result.
+    pub full_reply: bool,
+    /// The replica that sends the full result otherwise.
+    pub replier: ReplicaId,
+}
+
+/// How a request is proven.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// One MAC per replica; cannot be shown to a third.
+    Macs(Bytes),
+    /// The client's signature; everyone can check it.
+    Signature(Bytes),
+}
+
+/// What this replica found when it checked a request's proof.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ProofState {
+    /// The own MAC, or the signature, is right.
+    Good,
+    /// The entry names a key epoch that is not known here: nobody's fault.
+    UnknownEpoch,
+    /// The proof is wrong.
+    Bad,
+    /// Not looked at: vouched for by others, or by a digest.
+    Unchecked,
+}
+
+/// A request with its proof. Cheap to clone.
+#[derive(Clone)]
+pub struct Request(Arc<Parts>);
+
+struct Parts {
+    operation: Operation,
+    digest: Digest,
+    proof: Proof,
+    hints: Hints,
+    state: ProofState,
+    wire: Bytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    core: Bytes,
+    macs: Bytes,
+    signature: Bytes,
+    hints: Hints,
+}
+
+impl Request {
+    /// Signs an operation.
+    pub fn signed(operation: Operation, identity: &Identity, binding: &Binding, hints: Hints) -> Self {
+        let core = codec::encode(&operation).into();
+        let digest = digest_of(&core);
+        let signature = identity.sign(&signed_digest(Kind::Request, binding, &digest.0).0);
+        Self::assemble(operation, core, digest, Proof::Signature(Bytes::copy_from_slice(&signature.0)), hints)
+    }
+
+    /// Proves an operation to every replica by one MAC each. `keys` are in the order of their ids;
+    /// where one is missing the entry proves nothing.
+    pub fn authenticated<'k>(
+        operation: Operation,
+        keys: impl Iterator<Item = Option<&'k RequestKeys>>,
+        hints: Hints,
+    ) -> Self {
+        let core = codec::encode(&operation).into();
+        let digest = digest_of(&core);
+        let mut entries = BytesMut::new();
+        for keys in keys {
+            match keys.and_then(RequestKeys::newest) {
+                Some((epoch, key)) => {
+                    entries.put_u32(epoch);
+                    entries.put_slice(&request_tag(key, &digest));
+                }
+                None => entries.put_bytes(0, ENTRY_BYTES),
+            }
+        }
+        Self::assemble(operation, core, digest, Proof::Macs(entries.freeze()), hints)
+    }
+
+    fn assemble(operation: Operation, core: Bytes, digest: Digest, proof: Proof, hints: Hints) -> Self {
+        let (macs, signature) = match &proof {
+            Proof::Macs(macs) => (macs.clone(), Bytes::new()),
+            Proof::Signature(signature) => (Bytes::new(), signature.clone()),
+        };
+        let wire = codec::encode(&Wire { core, macs, signature, hints }).into();
+        Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Good, wire }))
+    }
+
+    /// Decodes a request without looking at its proof.
+    pub(super) fn decode(wire: Bytes) -> Result<Self, DecodeError> {
+        let Wire { core, macs, signature, hints } = codec::decode(&wire, BODY_BYTES_MAX)?;
+        let operation: Operation = codec::decode(&core, BODY_BYTES_MAX)?;
+        let length = operation.operation.len();
+        if length > OPERATION_BYTES_MAX {
+            return Err(DecodeError::TooLong { length, limit: OPERATION_BYTES_MAX });
+        }
+        let digest = digest_of(&core);
+        let proof = if signature.is_empty() { Proof::Macs(macs) } else { Proof::Signature(signature) };
+        Ok(Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Unchecked, wire })))
+    }
+
+    /// Decodes a request and checks its proof as the owner of `keyring`.
+    pub(super) fn open(wire: Bytes, keyring: &Keyring) -> Result<Self, DecodeError> {
+        let mut request = Self::decode(wire)?;
+        let state = request.check(keyring);
+        if let Some(parts) = Arc::get_mut(&mut request.0) {
+            parts.state = state;
+        }
+        Ok(request)
+    }
+
+    fn check(&self, keyring: &Keyring) -> ProofState {
+        let client = self.id().client;
+        match self.proof() {
+            Proof::Signature(signature) => {
+                let signed = signed_digest(Kind::Request, &keyring.binding, &self.digest().0);
+                match keyring.public_key(Peer::Client(client)) {
+                    Some(key) if key.verify(&signed.0, signature) => ProofState::Good,
+                    Some(_) => ProofState::Bad,
+                    None => ProofState::UnknownEpoch,
+                }
+            }
+            // Only a signature opens a session or speaks for a replica.
+            Proof::Macs(_) if self.is_opening() || client.replica().is_some() => ProofState::Bad,
+            Proof::Macs(macs) => {
+                let Peer::Replica(own) = keyring.own else { return ProofState::Bad };
+                let start = own.index() * ENTRY_BYTES;
+                let Some((epoch, tag)) =
+                    macs.get(start..start + ENTRY_BYTES).and_then(|entry| entry.split_first_chunk::<4>())
+                else {
+                    return ProofState::Bad;
+                };
+                let epoch = u32::from_be_bytes(*epoch);
+                match keyring.request_keys(client).and_then(|keys| keys.of_epoch(epoch)) {
+                    Some(key) if request_tag_is_good(key, self.digest(), tag) => ProofState::Good,
+                    Some(_) => ProofState::Bad,
+                    None => ProofState::UnknownEpoch,
+                }
+            }
+        }
+    }
+
+    /// The name the client calls it by.
+    pub fn id(&self) -> RequestId {
+        let Operation { client, session, timestamp, .. } = self.0.operation;
+        RequestId { client, session, timestamp }
+    }
+
+    /// The request's identity through retransmission and any path.
+    pub fn digest(&self) -> &Digest {
+        &self.0.digest
+    }
+
+    /// Every timestamp below this one is answered.
+    pub fn answered_below(&self) -> Timestamp {
+        self.0.operation.answered_below
+    }
+
+    /// Whether the state must not change.
+    pub fn is_read_only(&self) -> bool {
+        self.0.operation.read_only
+    }
+
+    /// Whether it opens a session.
+    pub fn is_opening(&self) -> bool {
+        self.0.operation.timestamp == Timestamp::OPENING
+    }
+
+    /// The service's own bytes.
+    pub fn operation(&self) -> &Bytes {
+        &self.0.operation.operation
+    }
+
+    /// How it is proven.
+    pub fn proof(&self) -> &Proof {
+        &self.0.proof
+    }
+
+    /// Whether it carries a signature.
+    pub fn is_signed(&self) -> bool {
+        matches!(self.0.proof, Proof::Signature(_))
+    }
+
+    /// The client's wishes.
+    pub fn hints(&self) -> Hints {
+        self.0.hints
+    }
+
+    /// What this replica found when it checked the proof.
+    pub fn proof_state(&self) -> ProofState {
+        self.0.state
+    }
+
+    /// The encoded request as it arrived.
+    pub fn wire(&self) -> &Bytes {
+        &self.0.wire
+    }
+
+    /// What a client with this id and window may have sent: `answered_below <= t < answered_below + w`.
+    pub fn is_within(&self, window: u64) -> bool {
+        let below = self.answered_below();
+        let timestamp = self.id().timestamp;
+        below <= timestamp && timestamp.0 < below.0.saturating_add(window)
+    }
+}
+
+fn digest_of(core: &Bytes) -> Digest {
+    let mut hasher = Hasher::new("pbft request");
+    hasher.part(core);
+    hasher.finish()
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest && self.0.proof == other.0.proof
+    }
+}
+
+impl Eq for Request {}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proof = if self.is_signed() { "signed" } else { "MACs" };
+        write!(f, "Request({} {} {proof} {:?})", self.id(), self.digest(), self.proof_state())
+    }
+}
+
+/// A replica could not verify a request: the receiver sends it signed if it holds it so, and a
+/// client of whom it is sends it signed to all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NeedSignature {
+    /// Whose request.
+    pub client: ClientId,
+    /// Which one.
+    pub digest: Digest,
+}

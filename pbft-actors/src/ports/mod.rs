@@ -1,0 +1,3 @@
+//! What the roles need from outside, each behind a type or trait of its own.
+
+pub mod config;

@@ -1,0 +1,2 @@
+//! The service that is replicated.
+
