@@ -38,7 +38,7 @@ impl<'a> Pages<'a> {
     }
 
     /// Pages that can still be taken.
-    pub(super) fn available(self) -> u64 {
+    pub(in crate::ports::state) fn available(self) -> u64 {
         let head = self.page(0);
         let limit = self.region.limits().pages(self.arena);
         // Page 0 is taken by being there.
@@ -52,10 +52,16 @@ impl<'a> Pages<'a> {
         if needed > available { Err(StateError::OutOfPages { needed, available }) } else { Ok(()) }
     }
 
-    /// Pages ever taken: they grow no more once free ones are used again.
+    /// Pages ever taken, page 0 not counted.
     #[cfg(test)]
     pub(in crate::ports::state) fn taken(self) -> u32 {
         u32_at(self.page(0), TAKEN)
+    }
+
+    /// The first page of the free list, 0 if none.
+    #[cfg(test)]
+    pub(super) fn first_free(self) -> u32 {
+        u32_at(self.page(0), FREE_FIRST)
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod alloc;
 mod change;
+#[cfg(test)]
+pub(super) mod check;
 mod cursor;
 mod node;
 mod overflow;
@@ -91,10 +93,10 @@ impl<'a> Map<'a> {
         self.scan(Bound::Unbounded, Bound::Unbounded)
     }
 
-    /// The entries with keys in a range, in order: `map.range("a"..="b")`. A range that ends before
-    /// it begins has none.
-    pub fn range<K: AsRef<[u8]>>(&self, keys: impl RangeBounds<K>) -> Entries<'a> {
-        self.scan(keys.start_bound().map(K::as_ref), keys.end_bound().map(K::as_ref))
+    /// The entries with keys in a range, in order: `map.range(from..to)` with `from: &[u8]`. A range
+    /// that ends before it begins has none.
+    pub fn range<'k>(&self, keys: impl RangeBounds<&'k [u8]>) -> Entries<'a> {
+        self.scan(keys.start_bound().cloned(), keys.end_bound().cloned())
     }
 
     fn scan(&self, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Entries<'a> {
