@@ -161,6 +161,8 @@ fn clear_gives_back_all_and_the_map_goes_on() {
     let taken = named_pages(&state);
     state.map_mut("m").clear();
     assert_eq!((state.map("m").len(), state.map("m").iter().count()), (0, 0));
+    // Page 0, the directory's leaf, and one page that lists those that are free; the map's head is zero.
+    assert_eq!(pages(&mut state).len(), 3);
     check(&state);
     for n in 0..1000_u32 {
         state.map_mut("m").insert(&n.to_be_bytes(), &[n as u8; 50]).unwrap();
@@ -232,4 +234,22 @@ fn equal_operations_give_equal_bytes_and_orders_may_not() {
     assert_ne!(root(&mut one), root(&mut two));
     two.map_mut("m").remove(&5_u32.to_be_bytes());
     assert_eq!(root(&mut one), root(&mut two));
+}
+
+#[test]
+fn more_free_pages_than_one_list_page_names_are_all_used_again() {
+    let mut state = state();
+    for n in 0..3_u8 {
+        state.map_mut("m").insert(&[n], &vec![n + 1; 800 * 4092]).unwrap();
+    }
+    let (before, taken) = (pages(&mut state), named_pages(&state));
+    state.map_mut("m").clear();
+    check(&state);
+    assert_eq!(pages(&mut state).len(), 2 + 3);
+    for n in 0..3_u8 {
+        state.map_mut("m").insert(&[n], &vec![n + 1; 800 * 4092]).unwrap();
+        check(&state);
+    }
+    assert_eq!(named_pages(&state), taken);
+    assert_eq!(pages(&mut state).len(), before.len());
 }
