@@ -119,11 +119,10 @@ impl<'a> TreeMut<'a> {
             return node.overwrite(leaf.slot, &cell);
         }
         node.remove(leaf.slot);
-        let fits = cell.len() + SLOT_BYTES <= node.read().free_bytes();
         self.insert_cell(&path.steps, &cell);
-        if fits {
-            self.shrink(&path.steps);
-        }
+        // If the leaf was cut, it kept half or more, so that the path, which may be stale then, is
+        // followed no further than the leaf.
+        self.shrink(&path.steps);
     }
 
     /// Writes a value's overflow pages; its cell.

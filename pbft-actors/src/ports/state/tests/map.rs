@@ -253,3 +253,57 @@ fn more_free_pages_than_one_list_page_names_are_all_used_again() {
     assert_eq!(named_pages(&state), taken);
     assert_eq!(pages(&mut state).len(), before.len());
 }
+
+/// A key of 1,004 bytes: three to a leaf, and five children to a branch.
+fn long(n: u32) -> Vec<u8> {
+    [&[b'k'; 1000][..], &n.to_be_bytes()].concat()
+}
+
+#[test]
+fn a_branch_that_loses_its_only_child_goes_too() {
+    let mut state = state();
+    for n in 0..200 {
+        state.map_mut("m").insert(&long(n), &[n as u8]).unwrap();
+        let (before, available) = (pages(&mut state), state.named().available());
+        // The last leaf, and branches above it, may have held this alone.
+        assert_eq!(state.map_mut("m").remove(&long(n)), Some(vec![n as u8]));
+        check(&state);
+        state.map_mut("m").insert(&long(n), &[n as u8]).unwrap();
+        assert_eq!((pages(&mut state).len(), state.named().available()), (before.len(), available));
+    }
+    for n in (0..200).rev() {
+        assert_eq!(state.map_mut("m").remove(&long(n)), Some(vec![n as u8]));
+        check(&state);
+    }
+}
+
+#[test]
+fn two_small_neighbours_become_one_and_two_larger_do_not() {
+    // Of 101 entries 65 are in the first leaf and 36 in the second; 21 are less than a third of one.
+    for (first, second, merged) in [(21, 36, true), (22, 36, false), (31, 21, true), (31, 22, false)] {
+        let mut state = numbered(101);
+        let available = state.named().available();
+        for n in (0..65 - first).chain(65..101 - second) {
+            state.map_mut("m").remove(&u32::to_be_bytes(n)).unwrap();
+        }
+        check(&state);
+        // With the second leaf, the root above both is gone.
+        let given_back = if merged { 2 } else { 0 };
+        assert_eq!(state.named().available() - available, given_back, "{first} and {second}");
+    }
+}
+
+#[test]
+fn replacing_by_shorter_values_merges_and_by_longer_ones_cuts() {
+    let mut state = state();
+    for length in [10, 1000, 0, 1300, 20_000, 1] {
+        for n in 0..300_u32 {
+            state.map_mut("m").insert(&n.to_be_bytes(), &vec![n as u8; length]).unwrap();
+            check(&state);
+        }
+        assert_eq!(state.map("m").len(), 300);
+    }
+    // 300 entries of 13 bytes fill one leaf, or two that are less than full.
+    let used = u64::from(super::StateLimits::default().named_pages) - state.named().available();
+    assert!(used <= 3 + 3, "{used} pages");
+}
