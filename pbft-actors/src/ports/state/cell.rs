@@ -9,8 +9,9 @@ pub trait CellValue: sealed::Fixed {}
 
 impl<T: sealed::Fixed> CellValue for T {}
 
-/// A named place for one value of fixed size, to be read. Before it is set it holds zeros. Cells of
-/// one name and different sizes are different cells.
+/// A named place for one value of fixed size, to be read. Before it is set it holds zeros. A cell is
+/// known by its name and the size of its type: under one name, `u64` and `u32` are two cells and
+/// `u64` and `i64` are one.
 pub struct Cell<'a, T> {
     pages: Pages<'a>,
     name: &'a str,

@@ -1,19 +1,27 @@
-//! The pages of one arena. Page 0 holds the allocator and the arena's first tree; pages given back
-//! form a list, each naming the next, and are zero otherwise.
+//! The pages of one arena. Page 0 holds the allocator and the arena's first tree. Pages given back
+//! are zero, thus neither stored nor sent, and named in list pages; those are free pages themselves.
 
+use super::node::LINK_BYTES;
 use crate::ports::state::StateError;
 use crate::ports::state::arena::Arena;
-use crate::ports::state::page::{Page, put_at, u32_at};
+use crate::ports::state::page::{PAGE_BYTES, Page, put_at, u32_at};
 use crate::ports::state::region::Region;
 
 /// Pages ever taken, page 0 not counted: u32.
 const TAKEN: usize = 0;
-/// First page of the free list, 0 if none: u32.
-const FREE_FIRST: usize = 4;
-/// Length of the free list: u32.
+/// First list page, 0 if no page is free: u32.
+const FREE_LIST: usize = 4;
+/// Pages that are free, list pages included: u32.
 const FREE_COUNT: usize = 8;
-/// In a free page, the next one: u32.
-const FREE_NEXT: usize = 0;
+
+/// In a list page, the next one: u32.
+const LIST_NEXT: usize = 0;
+/// In a list page, how many pages it names: u32.
+const LIST_COUNT: usize = 4;
+/// Bytes of a list page before its entries.
+const LIST_HEAD_BYTES: usize = 8;
+/// Most pages that a list page names.
+const LIST_ENTRIES: u32 = ((PAGE_BYTES - LIST_HEAD_BYTES) / LINK_BYTES) as u32;
 
 /// One arena of a region, to be read.
 #[derive(Clone, Copy)]
@@ -58,10 +66,19 @@ impl<'a> Pages<'a> {
         u32_at(self.page(0), TAKEN)
     }
 
-    /// The first page of the free list, 0 if none.
+    /// Every page that is free, and whether it is a list page.
     #[cfg(test)]
-    pub(super) fn first_free(self) -> u32 {
-        u32_at(self.page(0), FREE_FIRST)
+    pub(super) fn free(self) -> Vec<(u32, bool)> {
+        let mut free = Vec::new();
+        let mut list = u32_at(self.page(0), FREE_LIST);
+        while list != 0 {
+            let page = self.page(list);
+            free.push((list, true));
+            free.extend((0..u32_at(page, LIST_COUNT)).map(|entry| (u32_at(page, list_entry(entry)), false)));
+            list = u32_at(page, LIST_NEXT);
+        }
+        assert_eq!(free.len(), u32_at(self.page(0), FREE_COUNT) as usize);
+        free
     }
 }
 
@@ -86,25 +103,48 @@ impl<'a> PagesMut<'a> {
     pub(super) fn take(&mut self) -> u32 {
         assert!(self.read().available() > 0, "an operation takes pages only after it checked for them");
         let head = self.read().page(0);
-        let (taken, first, count) = (u32_at(head, TAKEN), u32_at(head, FREE_FIRST), u32_at(head, FREE_COUNT));
-        if first == 0 {
+        let (taken, list, free) = (u32_at(head, TAKEN), u32_at(head, FREE_LIST), u32_at(head, FREE_COUNT));
+        if free == 0 {
             put_at(self.page_mut(0), TAKEN, &(taken + 1).to_le_bytes());
             return taken + 1;
         }
-        let next = u32_at(self.read().page(first), FREE_NEXT);
-        put_at(self.page_mut(0), FREE_FIRST, &next.to_le_bytes());
-        put_at(self.page_mut(0), FREE_COUNT, &(count - 1).to_le_bytes());
-        self.region.blank(self.arena.index(first));
-        first
+        put_at(self.page_mut(0), FREE_COUNT, &(free - 1).to_le_bytes());
+        let (next, listed) =
+            (u32_at(self.read().page(list), LIST_NEXT), u32_at(self.read().page(list), LIST_COUNT));
+        let Some(last) = listed.checked_sub(1) else {
+            put_at(self.page_mut(0), FREE_LIST, &next.to_le_bytes());
+            self.blank(list);
+            return list;
+        };
+        let number = u32_at(self.read().page(list), list_entry(last));
+        let page = self.page_mut(list);
+        put_at(page, LIST_COUNT, &last.to_le_bytes());
+        put_at(page, list_entry(last), &[0; LINK_BYTES]);
+        number
     }
 
     /// Gives a page back; the next one taken is this.
     pub(super) fn give_back(&mut self, number: u32) {
         let head = self.read().page(0);
-        let (first, count) = (u32_at(head, FREE_FIRST), u32_at(head, FREE_COUNT));
-        let page = self.region.blank(self.arena.index(number));
-        put_at(page, FREE_NEXT, &first.to_le_bytes());
-        put_at(self.page_mut(0), FREE_FIRST, &number.to_le_bytes());
-        put_at(self.page_mut(0), FREE_COUNT, &(count + 1).to_le_bytes());
+        let (list, free) = (u32_at(head, FREE_LIST), u32_at(head, FREE_COUNT));
+        put_at(self.page_mut(0), FREE_COUNT, &(free + 1).to_le_bytes());
+        let listed = u32_at(self.read().page(list), LIST_COUNT);
+        if list == 0 || listed == LIST_ENTRIES {
+            put_at(self.blank(number), LIST_NEXT, &list.to_le_bytes());
+            return put_at(self.page_mut(0), FREE_LIST, &number.to_le_bytes());
+        }
+        self.region.discard(self.arena.index(number));
+        let page = self.page_mut(list);
+        put_at(page, LIST_COUNT, &(listed + 1).to_le_bytes());
+        put_at(page, list_entry(listed), &number.to_le_bytes());
     }
+
+    fn blank(&mut self, number: u32) -> &mut Page {
+        self.region.blank(self.arena.index(number))
+    }
+}
+
+/// Where a list page has its entry of this number.
+fn list_entry(entry: u32) -> usize {
+    LIST_HEAD_BYTES + entry as usize * LINK_BYTES
 }

@@ -119,11 +119,10 @@ impl<'a> TreeMut<'a> {
             return node.overwrite(leaf.slot, &cell);
         }
         node.remove(leaf.slot);
-        let fits = cell.len() + SLOT_BYTES <= node.read().free_bytes();
         self.insert_cell(&path.steps, &cell);
-        if fits {
-            self.shrink(&path.steps);
-        }
+        // If the leaf was cut, it kept half or more, so that the path, which may be stale then, is
+        // followed no further than the leaf.
+        self.shrink(&path.steps);
     }
 
     /// Writes a value's overflow pages; its cell.
@@ -208,18 +207,17 @@ impl<'a> TreeMut<'a> {
     fn merge(&mut self, parent: u32, slot: usize) -> bool {
         let branch = self.read().node(parent);
         let (left, right) = (branch.child(slot), branch.child(slot + 1));
-        let second = *self.pages.read().page(right);
-        let second = Node::of(&second);
-        let mut cells: Vec<&[u8]> = (0..second.count()).map(|at| second.cell(at)).collect();
-        let between = cell(branch.key(slot), second.child(0));
-        if !second.is_leaf() {
-            cells.insert(0, &between);
-        }
-        if cells_bytes(&cells) > self.read().node(left).free_bytes() {
+        let second = self.read().node(right);
+        // Two branches have between them the key that set them apart.
+        let between = (!second.is_leaf()).then(|| cell(branch.key(slot), second.child(0)));
+        let needed = second.used_bytes() + between.as_ref().map_or(0, |cell| cell.len() + SLOT_BYTES);
+        if needed > self.read().node(left).free_bytes() {
             return false;
         }
+        let second = *self.pages.read().page(right);
+        let second = Node::of(&second);
         let mut first = NodeMut::of(self.pages.page_mut(left));
-        for cell in cells {
+        for cell in between.as_deref().into_iter().chain((0..second.count()).map(|at| second.cell(at))) {
             first.insert(first.read().count(), cell);
         }
         NodeMut::of(self.pages.page_mut(parent)).remove_child(slot + 1);

@@ -22,11 +22,9 @@ pub(in crate::ports::state) fn check_tree(tree: Tree<'_>, head: u32) -> BTreeSet
 /// Asserts that every page ever taken is either in `used` or in the free list, and none in both.
 pub(in crate::ports::state) fn check_pages(pages: Pages<'_>, used: &BTreeSet<u32>) {
     let mut all = used.clone();
-    let mut free = pages.first_free();
-    while free != 0 {
+    for (free, is_list) in pages.free() {
         assert!(all.insert(free), "page {free} is free and used, or free twice");
-        assert!(pages.page(free)[4..].iter().all(|&byte| byte == 0), "free page {free} is not blank");
-        free = u32_at(pages.page(free), 0);
+        assert!(is_list || pages.page(free).iter().all(|&byte| byte == 0), "free page {free} is not blank");
     }
     assert_eq!(all, (0..=pages.taken()).collect());
 }

@@ -161,6 +161,8 @@ fn clear_gives_back_all_and_the_map_goes_on() {
     let taken = named_pages(&state);
     state.map_mut("m").clear();
     assert_eq!((state.map("m").len(), state.map("m").iter().count()), (0, 0));
+    // Page 0, the directory's leaf, and one page that lists those that are free; the map's head is zero.
+    assert_eq!(pages(&mut state).len(), 3);
     check(&state);
     for n in 0..1000_u32 {
         state.map_mut("m").insert(&n.to_be_bytes(), &[n as u8; 50]).unwrap();
@@ -232,4 +234,76 @@ fn equal_operations_give_equal_bytes_and_orders_may_not() {
     assert_ne!(root(&mut one), root(&mut two));
     two.map_mut("m").remove(&5_u32.to_be_bytes());
     assert_eq!(root(&mut one), root(&mut two));
+}
+
+#[test]
+fn more_free_pages_than_one_list_page_names_are_all_used_again() {
+    let mut state = state();
+    for n in 0..3_u8 {
+        state.map_mut("m").insert(&[n], &vec![n + 1; 800 * 4092]).unwrap();
+    }
+    let (before, taken) = (pages(&mut state), named_pages(&state));
+    state.map_mut("m").clear();
+    check(&state);
+    assert_eq!(pages(&mut state).len(), 2 + 3);
+    for n in 0..3_u8 {
+        state.map_mut("m").insert(&[n], &vec![n + 1; 800 * 4092]).unwrap();
+        check(&state);
+    }
+    assert_eq!(named_pages(&state), taken);
+    assert_eq!(pages(&mut state).len(), before.len());
+}
+
+/// A key of 1,004 bytes: three to a leaf, and five children to a branch.
+fn long(n: u32) -> Vec<u8> {
+    [&[b'k'; 1000][..], &n.to_be_bytes()].concat()
+}
+
+#[test]
+fn a_branch_that_loses_its_only_child_goes_too() {
+    let mut state = state();
+    for n in 0..200 {
+        state.map_mut("m").insert(&long(n), &[n as u8]).unwrap();
+        let (before, available) = (pages(&mut state), state.named().available());
+        // The last leaf, and branches above it, may have held this alone.
+        assert_eq!(state.map_mut("m").remove(&long(n)), Some(vec![n as u8]));
+        check(&state);
+        state.map_mut("m").insert(&long(n), &[n as u8]).unwrap();
+        assert_eq!((pages(&mut state).len(), state.named().available()), (before.len(), available));
+    }
+    for n in (0..200).rev() {
+        assert_eq!(state.map_mut("m").remove(&long(n)), Some(vec![n as u8]));
+        check(&state);
+    }
+}
+
+#[test]
+fn two_small_neighbours_become_one_and_two_larger_do_not() {
+    // Of 101 entries 65 are in the first leaf and 36 in the second; 21 are less than a third of one.
+    for (first, second, merged) in [(21, 36, true), (22, 36, false), (31, 21, true), (31, 22, false)] {
+        let mut state = numbered(101);
+        let available = state.named().available();
+        for n in (0..65 - first).chain(65..101 - second) {
+            state.map_mut("m").remove(&u32::to_be_bytes(n)).unwrap();
+        }
+        check(&state);
+        // With the second leaf, the root above both is gone.
+        let given_back = if merged { 2 } else { 0 };
+        assert_eq!(state.named().available() - available, given_back, "{first} and {second}");
+    }
+}
+
+#[test]
+fn replacing_by_shorter_values_merges_and_by_longer_ones_cuts() {
+    let mut state = state();
+    for length in [10, 1000, 0, 1300, 20_000, 1] {
+        for n in 0..300_u32 {
+            state.map_mut("m").insert(&n.to_be_bytes(), &vec![n as u8; length]).unwrap();
+            check(&state);
+        }
+        assert_eq!(state.map("m").len(), 300);
+    }
+    // 300 entries of 13 bytes fill one leaf, or two that are less than full.
+    let used = u64::from(super::StateLimits::default().named_pages) - state.named().available();
+    assert!(used <= 3 + 3, "{used} pages");
 }
