@@ -42,12 +42,8 @@ pub trait Service: Send + Sync + 'static {
     const VERSION: u32;
 
     /// Executes an operation.
-    fn execute(
-        &self,
-        state: &mut State,
-        context: &Execution<'_>,
-        operation: &[u8],
-    ) -> Result<Bytes, Refusal>;
+    fn execute(&self, state: &mut State, context: &Execution<'_>, operation: &[u8])
+    -> Result<Bytes, Refusal>;
 
     /// Answers a read-only operation.
     fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal>;
@@ -69,12 +65,8 @@ pub trait Service: Send + Sync + 'static {
 
 /// [`Service`] without its constants, so that it can be shared behind a pointer.
 pub(crate) trait AnyService: Send + Sync + 'static {
-    fn execute(
-        &self,
-        state: &mut State,
-        context: &Execution<'_>,
-        operation: &[u8],
-    ) -> Result<Bytes, Refusal>;
+    fn execute(&self, state: &mut State, context: &Execution<'_>, operation: &[u8])
+    -> Result<Bytes, Refusal>;
     fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal>;
     fn propose(&self, wall: Wall, operations: &[&[u8]]) -> Bytes;
     fn check(&self, wall: Wall, operations: &[&[u8]], choice: &Choice) -> Result<(), Refusal>;

@@ -17,7 +17,9 @@ use crate::message::{
     Batch, BatchData, Certificate, Checkpoint, Fetch, NeedSignature, PageData, PrePrepare, PrePrepared,
     Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified, ViewChange, Vote,
 };
-use crate::types::{ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View};
+use crate::types::{
+    ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
+};
 
 /// A message to one role.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,7 +103,10 @@ pub(crate) struct Finished {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum OrdererInput {
     /// From the batcher, at the primary.
-    Propose { view: View, batch: Arc<Batch> },
+    Propose {
+        view: View,
+        batch: Arc<Batch>,
+    },
     /// From the batcher: requests asked for, with a proof that is good here.
     Found(Vec<Request>),
     PrePrepare(Verified<PrePrepare>),
@@ -118,7 +123,9 @@ pub(crate) enum OrdererInput {
     BatchData(Verified<BatchData>),
     Status(Verified<Status>),
     /// From the view changer: time to say where this replica stands.
-    StatusDue { view_changes: ReplicaSet },
+    StatusDue {
+        view_changes: ReplicaSet,
+    },
     /// From the checkpointer: a checkpoint that this replica can serve.
     OwnCheckpoint(Checkpoint),
     /// From the checkpointer: h advanced.
@@ -128,7 +135,10 @@ pub(crate) enum OrdererInput {
     /// From the view changer: stop voting; answered by `Frozen`.
     Freeze(View),
     /// From the view changer: hold these batches; answered by `Gathered`.
-    Gather { view: View, chosen: Vec<(Seq, Digest)> },
+    Gather {
+        view: View,
+        chosen: Vec<(Seq, Digest)>,
+    },
     /// From the view changer: vote in this view.
     Enter(Enter),
     /// From the checkpointer: whether this replica may vote at all.
@@ -165,13 +175,19 @@ pub(crate) enum CheckpointerInput {
     Status(Verified<Status>),
     PageData(Verified<PageData>),
     /// From the view changer: the checkpoint a view starts from, and who can serve it.
-    Chosen { checkpoint: Checkpoint, holders: ReplicaSet },
+    Chosen {
+        checkpoint: Checkpoint,
+        holders: ReplicaSet,
+    },
     /// From the executor: the pages were what was asked for, and are the state now.
     Installed(Checkpoint),
     /// From the executor: the pages were not what was asked for.
     InstallFailed(Checkpoint),
     /// From the carrier: a link to a replica came up and showed its log.
-    PeerLog { replica: ReplicaId, log: LogId },
+    PeerLog {
+        replica: ReplicaId,
+        log: LogId,
+    },
     Recall(ReplicaId, Recall),
     Recollection(Verified<ProvenRecollection>),
     /// From the executor: a REJOIN is executed.
@@ -212,7 +228,10 @@ pub(crate) enum ViewChangerInput {
     Stable(Seq),
     Status(Verified<Status>),
     /// From the checkpointer: what a replica signs under an older log is void.
-    Log { replica: ReplicaId, log: LogId },
+    Log {
+        replica: ReplicaId,
+        log: LogId,
+    },
     /// From the checkpointer: this replica signs under this log.
     OwnLog(LogId),
     /// From the checkpointer: whether this replica may vote at all.

@@ -66,3 +66,10 @@ pub enum StateError {
     #[error("page {0} is all zero: ask another replica")]
     PageEmpty(u64),
 }
+
+/// A service may pass a refusal of its state on as its own.
+impl From<StateError> for crate::message::Refusal {
+    fn from(error: StateError) -> Self {
+        Self::new(Self::STATE_REFUSED, error.to_string())
+    }
+}

@@ -5,11 +5,6 @@
 //! are what is digested, transferred and rolled back, and equal pages are equal states. Each part
 //! (raw bytes, named structures, the replica's own tables) has page numbers of its own.
 
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the executor, which calls the pub(crate) part, is built on this")
-)]
-
 mod arena;
 mod cell;
 mod directory;

@@ -89,7 +89,8 @@ impl Pending {
     /// The signed form of a request held by its MACs takes its place: everyone can verify it.
     pub(super) fn replace_if_signed(&mut self, request: Request) {
         let Some(waiting) = self.waiting.get_mut(&request.id()) else { return };
-        if !request.is_signed() || waiting.request.is_signed() || waiting.request.digest() != request.digest() {
+        if !request.is_signed() || waiting.request.is_signed() || waiting.request.digest() != request.digest()
+        {
             return;
         }
         self.bytes = self.bytes - waiting.request.wire().len() + request.wire().len();
@@ -166,7 +167,9 @@ impl Pending {
                 None => next_in_turn(&mut self.from_clients, &mut self.last_client)?,
             };
             // Executed meanwhile, or proposed from another queue.
-            let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| !waiting.proposed) else { continue };
+            let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| !waiting.proposed) else {
+                continue;
+            };
             waiting.proposed = true;
             return Some(waiting.request.clone());
         }

@@ -35,9 +35,10 @@ impl Batcher {
     }
 
     pub(super) fn propose(&mut self, now: Now, out: &mut Outbox<BatcherTimer>) {
-        while let Some(grant) = self.grant.filter(|grant| {
-            grant.credits > 0 && grant.view == self.view && self.active && self.is_primary()
-        }) {
+        while let Some(grant) = self
+            .grant
+            .filter(|grant| grant.credits > 0 && grant.view == self.view && self.active && self.is_primary())
+        {
             let requests = self.take_batch();
             let batch = if !requests.is_empty() {
                 Batch::new(self.choose(now, &requests), requests)
@@ -72,6 +73,10 @@ impl Batcher {
         self.choices += 1;
         let mut seed = Hasher::new("pbft choice seed");
         seed.part(&self.config.entropy.0).number(self.choices);
-        Choice { time: now.wall, seed: seed.finish(), extra: self.config.service.propose(now.wall, &operations) }
+        Choice {
+            time: now.wall,
+            seed: seed.finish(),
+            extra: self.config.service.propose(now.wall, &operations),
+        }
     }
 }

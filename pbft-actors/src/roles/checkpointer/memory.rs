@@ -145,7 +145,8 @@ impl Checkpointer {
     /// What weak-many say is at least as high, one correct replica knows.
     fn learn_logs(&mut self, out: &mut Outbox<CheckpointTimer>) {
         for replica in self.config.quorums.others(self.own()) {
-            let known = self.memory.answers.values().filter_map(|a| a.recollection.known.get(replica.index()));
+            let known =
+                self.memory.answers.values().filter_map(|a| a.recollection.known.get(replica.index()));
             let mut known: Vec<LogId> = known.copied().collect();
             known.sort_unstable_by(|a, b| b.cmp(a));
             if let Some(log) = known.get(self.config.quorums.weak() - 1).copied()
@@ -204,7 +205,8 @@ impl Checkpointer {
             self.raise_log(rejoined.replica, rejoined.log, out);
             return;
         }
-        if rejoined.log == self.config.signer.log && matches!(self.memory.phase, Phase::Asking | Phase::Lost) {
+        if rejoined.log == self.config.signer.log && matches!(self.memory.phase, Phase::Asking | Phase::Lost)
+        {
             self.memory.phase = Phase::Waiting(rejoined.target.max(rejoined.seq));
             self.memory.answers.clear();
             self.memory.rejoin = None;

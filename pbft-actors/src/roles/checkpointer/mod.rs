@@ -130,7 +130,8 @@ impl Checkpointer {
     /// Keeps of one sender only as many CHECKPOINTs as a window can hold, the highest.
     fn bound_votes(&mut self, sender: ReplicaId) {
         let limit = (self.config.window / self.config.checkpoint_interval + 2) as usize;
-        let held: Vec<Seq> = self.votes.iter().filter(|(_, by)| by.contains_key(&sender)).map(|(seq, _)| *seq).collect();
+        let held: Vec<Seq> =
+            self.votes.iter().filter(|(_, by)| by.contains_key(&sender)).map(|(seq, _)| *seq).collect();
         if held.len() > limit
             && let Some(votes) = held.first().and_then(|lowest| self.votes.get_mut(lowest))
         {
@@ -158,7 +159,8 @@ impl Checkpointer {
             if let Some(held) = &self.certificate
                 && held.checkpoint != checkpoint
             {
-                let why = format!("two stable checkpoints at {}: more than f replicas are faulty", checkpoint.seq);
+                let why =
+                    format!("two stable checkpoints at {}: more than f replicas are faulty", checkpoint.seq);
                 out.event(Event::Fatal { why });
             }
             return;

@@ -51,7 +51,9 @@ impl Checkpointer {
     /// Transfers if a certificate is above what was executed here and weak-many peers no longer
     /// hold the batch that comes next.
     pub(super) fn try_transfer(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
-        let Some(ahead) = self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > self.executed) else { return };
+        let Some(ahead) = self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > self.executed) else {
+            return;
+        };
         let next = self.executed.next();
         let without = self.first_held.values().filter(|first| **first > next).count();
         if without >= self.config.quorums.weak() {

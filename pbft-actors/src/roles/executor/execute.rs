@@ -34,7 +34,8 @@ impl Executor {
             for (position, request) in batch.requests().iter().enumerate() {
                 finished.requests.push(request.id());
                 if let Some(replica) = request.id().client.replica() {
-                    if let Some(rejoined) = self.members.on_ordered(replica, request, seq, self.config.window) {
+                    if let Some(rejoined) = self.members.on_ordered(replica, request, seq, self.config.window)
+                    {
                         out.tell(CheckpointerInput::Rejoined(rejoined));
                         out.tell(BatcherInput::Fill(rejoined.target.max(seq)));
                     }

@@ -15,9 +15,7 @@ use crate::crypto::Digest;
 use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
 use crate::ports::state::{Snapshot, State, StateLimits};
-use crate::role::{
-    BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To,
-};
+use crate::role::{BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To};
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
 use client_table::{ClientTable, Executed, Lookup};

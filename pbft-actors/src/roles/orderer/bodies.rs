@@ -55,7 +55,8 @@ impl Orderer {
         for seq in seqs {
             let slot = self.slot(seq);
             let Some(proposal) = &slot.proposal else { continue };
-            let named: BTreeSet<Digest> = proposal.entries.iter().map(crate::message::Entry::digest).collect();
+            let named: BTreeSet<Digest> =
+                proposal.entries.iter().map(crate::message::Entry::digest).collect();
             for request in requests.iter().filter(|request| named.contains(request.digest())) {
                 slot.found.insert(*request.digest(), request.clone());
             }

@@ -37,7 +37,9 @@ impl Orderer {
         match slot.decided {
             Some(decided) if decided == digest => return,
             Some(decided) => {
-                let why = format!("seq {seq} was decided as {decided} and as {digest}: more than f replicas are faulty");
+                let why = format!(
+                    "seq {seq} was decided as {decided} and as {digest}: more than f replicas are faulty"
+                );
                 out.event(Event::Fatal { why });
                 return;
             }

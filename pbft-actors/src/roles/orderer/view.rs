@@ -46,7 +46,8 @@ impl Orderer {
     /// Clients whose wrong MAC blocks a seq.
     fn disputed(&self) -> Vec<ClientId> {
         let blocked = self.slots.values().filter(|slot| slot.accepted.is_none());
-        let entries = blocked.filter_map(|slot| slot.proposal.as_ref()).flat_map(|proposal| &proposal.entries);
+        let entries =
+            blocked.filter_map(|slot| slot.proposal.as_ref()).flat_map(|proposal| &proposal.entries);
         let bad = entries.filter_map(|entry| match entry {
             Entry::Inline(request) if request.proof_state() == ProofState::Bad && !request.is_signed() => {
                 Some(request.id().client)

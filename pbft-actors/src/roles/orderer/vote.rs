@@ -27,7 +27,8 @@ impl Orderer {
             return;
         }
         let seq = message.seq;
-        if message.view < self.view || from != self.primary() || from == self.config.own || !self.is_kept(seq) {
+        if message.view < self.view || from != self.primary() || from == self.config.own || !self.is_kept(seq)
+        {
             return;
         }
         let digest = message.digest();
@@ -89,7 +90,9 @@ impl Orderer {
         for entry in &proposal.entries {
             let wanted = entry.digest();
             match entry {
-                Entry::Inline(request) if vouched || self.is_proven(request) => requests.push(request.clone()),
+                Entry::Inline(request) if vouched || self.is_proven(request) => {
+                    requests.push(request.clone())
+                }
                 _ => match slot.found.get(&wanted) {
                     Some(request) => requests.push(request.clone()),
                     None => lacking.push((wanted, client_of(entry))),
@@ -99,8 +102,10 @@ impl Orderer {
         if !lacking.is_empty() {
             return Readiness::Lacking(lacking);
         }
-        let choice_ok =
-            proposal.choice.as_ref().is_none_or(|choice| vouched || self.is_acceptable(now, choice, &requests));
+        let choice_ok = proposal
+            .choice
+            .as_ref()
+            .is_none_or(|choice| vouched || self.is_acceptable(now, choice, &requests));
         if !choice_ok {
             return Readiness::NotNow;
         }

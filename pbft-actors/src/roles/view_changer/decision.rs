@@ -39,7 +39,8 @@ pub(crate) fn decide(quorums: Quorums, window: u64, votes: &[&ViewChange]) -> Op
 
 /// The highest checkpoint that weak-many can serve and that Q have not passed.
 fn choose_checkpoint(quorums: Quorums, votes: &[&ViewChange]) -> Option<Checkpoint> {
-    let listed: BTreeSet<Checkpoint> = votes.iter().flat_map(|vote| vote.checkpoints.iter().copied()).collect();
+    let listed: BTreeSet<Checkpoint> =
+        votes.iter().flat_map(|vote| vote.checkpoints.iter().copied()).collect();
     let eligible = |candidate: &Checkpoint| {
         let passed_by_few = votes.iter().filter(|vote| vote.stable <= candidate.seq).count();
         let listing = votes.iter().filter(|vote| vote.checkpoints.contains(candidate)).count();
@@ -67,7 +68,11 @@ impl Promises {
         Self {
             stable: vote.stable,
             prepared: vote.prepared.iter().map(|entry| (entry.seq, (entry.digest, entry.view))).collect(),
-            pre_prepared: vote.pre_prepared.iter().map(|entry| ((entry.seq, entry.digest), entry.view)).collect(),
+            pre_prepared: vote
+                .pre_prepared
+                .iter()
+                .map(|entry| ((entry.seq, entry.digest), entry.view))
+                .collect(),
         }
     }
 

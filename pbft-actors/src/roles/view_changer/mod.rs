@@ -249,8 +249,10 @@ impl ViewChanger {
             return;
         }
         let messages: Vec<&ViewChange> = proven.view_changes.iter().map(|vote| &vote.message).collect();
-        let claimed =
-            Decision { checkpoint: proven.new_view.message.checkpoint, chosen: proven.new_view.message.chosen.clone() };
+        let claimed = Decision {
+            checkpoint: proven.new_view.message.checkpoint,
+            chosen: proven.new_view.message.chosen.clone(),
+        };
         if decide(self.quorums, self.window, &messages).as_ref() != Some(&claimed) {
             let replica = proven.new_view.sender;
             out.event(Event::Misbehaved { replica, what: "a NEW-VIEW that does not follow from its V" });
@@ -278,7 +280,8 @@ impl ViewChanger {
         let mut holders = ReplicaSet::EMPTY;
         for vote in &proven.view_changes {
             self.signed_only.extend(vote.message.signed_only.iter().copied());
-            contested.extend(vote.message.pre_prepared.iter().map(|entry| entry.seq).filter(|seq| *seq > last));
+            contested
+                .extend(vote.message.pre_prepared.iter().map(|entry| entry.seq).filter(|seq| *seq > last));
             if vote.message.checkpoints.contains(&decision.checkpoint) {
                 holders.insert(vote.sender);
             }
