@@ -4,7 +4,7 @@
 mod memory;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -76,6 +76,19 @@ impl Checkpointer {
             answered: RateLimit::default(),
             recalled: RateLimit::default(),
         }
+    }
+
+    /// Whether this replica has its memory and votes.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn votes(&self) -> bool {
+        self.memory.votes()
+    }
+
+    /// Where it stands, for people.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn describe(&self) -> String {
+        let ahead = self.ahead.as_ref().map(|ahead| ahead.checkpoint.seq);
+        format!("stable {} ahead {ahead:?} transfer {} {}", self.stable, self.transfer.is_some(), self.memory.describe())
     }
 
     fn own(&self) -> ReplicaId {
@@ -266,6 +279,7 @@ impl Role for Checkpointer {
                 }
             }
             CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
+            CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
             CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
             CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
             CheckpointerInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),

@@ -212,10 +212,16 @@ impl Client {
         sent.chain(queued).chain(self.session.next_wake()).min()
     }
 
-    /// The session's number and whether it is open.
-    #[cfg(any(test, feature = "sim"))]
-    pub(crate) fn is_idle(&self) -> bool {
-        self.queued.is_empty() && self.outstanding.values().all(|o| o.token.is_none())
+    /// The keys shared with the replicas.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> Vec<Option<RequestKeys>> {
+        self.keys.clone()
+    }
+
+    /// The session that is open.
+    #[cfg(test)]
+    pub(crate) fn session_number(&self) -> Option<SessionId> {
+        self.session.open_number()
     }
 
     /// The (f+1)-th highest view that replicas told: at least one correct one is there.

@@ -64,6 +64,18 @@ impl Executor {
         executor
     }
 
+    /// The state as it is now, for those who check it from outside.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The last batch executed.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn executed(&self) -> Seq {
+        self.executed
+    }
+
     /// The state the replica starts with.
     pub(crate) fn genesis(&self) -> Checkpoint {
         let digest = self.snapshots.get(&Seq::ZERO).map_or(Digest::default(), Snapshot::root);
