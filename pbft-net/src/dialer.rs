@@ -74,9 +74,9 @@ fn report(shared: &Shared, callee: &Callee, error: &ConnectError, last_problem: 
     }
     let problem = error.to_string();
     if problem == *last_problem {
-        tracing::debug!(%replica, address, problem, "still no connection");
+        tracing::debug!(%replica, address, %problem, "still no connection");
     } else {
-        tracing::warn!(%replica, address, problem, "no connection; trying again");
+        tracing::warn!(%replica, address, %problem, "no connection; trying again");
         *last_problem = problem;
     }
 }

@@ -195,6 +195,21 @@ async fn what_was_sent_before_the_end_still_arrives() {
 }
 
 #[actix_rt::test]
+async fn a_closed_node_is_not_there_any_more() {
+    let mut group = Group::of(1);
+    let zero = group.start(replica(0));
+    group.forget_listeners();
+    let _half_open = Raw::connect(group.addresses[0]).await;
+    zero.outlet.close();
+    let gone = async {
+        while tokio::net::TcpStream::connect(group.addresses[0]).await.is_ok() {
+            actix_rt::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it still listens");
+}
+
+#[actix_rt::test]
 async fn a_peer_that_never_reads_harms_nobody_else() {
     let limits = TcpLimits {
         client_queue_bytes: 1 << 20,

@@ -1,5 +1,6 @@
 //! Nodes with a gate that records, and strangers that speak as much of the protocol as they like.
 #![allow(dead_code, reason = "each test file uses another part")]
+#![allow(clippy::unwrap_used, reason = "only tests use this; clippy knows test functions, not their helpers")]
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
@@ -23,17 +24,17 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 
 /// Far beyond what anything here takes: only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn replica(id: u8) -> Peer {
+pub(crate) fn replica(id: u8) -> Peer {
     Peer::Replica(ReplicaId(id))
 }
 
-pub fn client(id: u32) -> Peer {
+pub(crate) fn client(id: u32) -> Peer {
     Peer::Client(ClientId(id))
 }
 
-pub fn identity(peer: Peer) -> Identity {
+pub(crate) fn identity(peer: Peer) -> Identity {
     let seed = match peer {
         Peer::Replica(id) => [id.0 + 1; 32],
         Peer::Client(id) => [id.0 as u8 + 100; 32],
@@ -41,7 +42,7 @@ pub fn identity(peer: Peer) -> Identity {
     Identity::ed25519(&seed).unwrap()
 }
 
-pub fn log_of(peer: Peer) -> LogId {
+pub(crate) fn log_of(peer: Peer) -> LogId {
     match peer {
         Peer::Replica(id) => LogId { number: 1_000 + u64::from(id.0), salt: 5 },
         Peer::Client(_) => LogId::default(),
@@ -50,18 +51,18 @@ pub fn log_of(peer: Peer) -> LogId {
 
 /// What a gate saw.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     Connected(Connected),
     Disconnected(Peer),
     Frames(Peer, Vec<Frame>),
     Rejected(Option<Peer>, &'static str),
 }
 
-pub struct TestGate {
+pub(crate) struct TestGate {
     events: mpsc::UnboundedSender<Event>,
     clients: Vec<ClientId>,
     /// One permit is used up by every read.
-    pub reads: Arc<Semaphore>,
+    pub(crate) reads: Arc<Semaphore>,
 }
 
 impl Gate for TestGate {
@@ -93,15 +94,15 @@ impl Gate for TestGate {
 }
 
 /// A group's addresses and configuration.
-pub struct Group {
-    pub agreed: Agreed,
-    pub limits: TcpLimits,
+pub(crate) struct Group {
+    pub(crate) agreed: Agreed,
+    pub(crate) limits: TcpLimits,
     listeners: Vec<TcpListener>,
-    pub addresses: Vec<SocketAddr>,
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Group {
-    pub fn of(replicas: u8) -> Self {
+    pub(crate) fn of(replicas: u8) -> Self {
         let listeners: Vec<_> = (0..replicas).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let keys = (0..replicas).map(|id| identity(replica(id)).public_key()).collect();
         Self {
@@ -112,16 +113,21 @@ impl Group {
         }
     }
 
-    pub fn with_limits(mut self, limits: TcpLimits) -> Self {
+    pub(crate) fn with_limits(mut self, limits: TcpLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    pub fn start(&self, own: Peer) -> TestNode {
+    /// Leaves the sockets to the nodes that were started.
+    pub(crate) fn forget_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
+    pub(crate) fn start(&self, own: Peer) -> TestNode {
         self.start_with(own, self.agreed.clone())
     }
 
-    pub fn start_with(&self, own: Peer, agreed: Agreed) -> TestNode {
+    pub(crate) fn start_with(&self, own: Peer, agreed: Agreed) -> TestNode {
         let listen = match own {
             Peer::Replica(id) => Listen::Bound(self.listeners[id.index()].try_clone().unwrap()),
             Peer::Client(_) => Listen::Nowhere,
@@ -137,33 +143,33 @@ impl Group {
         TestNode { own, outlet, seen, reads }
     }
 
-    pub fn introduction(&self, own: Peer) -> Introduction {
+    pub(crate) fn introduction(&self, own: Peer) -> Introduction {
         introduction(own, identity(own), &self.agreed)
     }
 
     /// A connection to replica 0 that proved to be `own`.
-    pub async fn stranger(&self, own: Peer) -> Stranger {
+    pub(crate) async fn stranger(&self, own: Peer) -> Stranger {
         let mut raw = Raw::connect(self.addresses[0]).await;
         let established = raw.introduce(&self.introduction(own), ReplicaId(0)).await.unwrap();
         Stranger { raw, established, counter: 0 }
     }
 }
 
-pub fn introduction(own: Peer, identity: Identity, agreed: &Agreed) -> Introduction {
+pub(crate) fn introduction(own: Peer, identity: Identity, agreed: &Agreed) -> Introduction {
     Introduction::new(own, identity, agreed.cluster, log_of(own), agreed.entries()).unwrap()
 }
 
 /// A node over real sockets.
-pub struct TestNode {
-    pub own: Peer,
-    pub outlet: Box<dyn Outlet>,
-    pub seen: mpsc::UnboundedReceiver<Event>,
-    pub reads: Arc<Semaphore>,
+pub(crate) struct TestNode {
+    pub(crate) own: Peer,
+    pub(crate) outlet: Box<dyn Outlet>,
+    pub(crate) seen: mpsc::UnboundedReceiver<Event>,
+    pub(crate) reads: Arc<Semaphore>,
 }
 
 impl TestNode {
     /// Waits for something to happen, and forgets what happened before.
-    pub async fn wait<T>(&mut self, mut what: impl FnMut(Event) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&mut self, mut what: impl FnMut(Event) -> Option<T>) -> T {
         let waiting = async {
             loop {
                 let event = self.seen.recv().await.expect("the gate lives as long as the node");
@@ -175,7 +181,7 @@ impl TestNode {
         tokio::time::timeout(PATIENCE, waiting).await.expect("it never happened")
     }
 
-    pub async fn connected(&mut self, peer: Peer) -> Connected {
+    pub(crate) async fn connected(&mut self, peer: Peer) -> Connected {
         self.wait(|event| match event {
             Event::Connected(connected) if connected.peer == peer => Some(connected),
             _ => None,
@@ -183,11 +189,11 @@ impl TestNode {
         .await
     }
 
-    pub async fn disconnected(&mut self, peer: Peer) {
+    pub(crate) async fn disconnected(&mut self, peer: Peer) {
         self.wait(|event| matches!(event, Event::Disconnected(gone) if gone == peer).then_some(())).await;
     }
 
-    pub async fn rejected(&mut self, peer: Option<Peer>, reason: &str) {
+    pub(crate) async fn rejected(&mut self, peer: Option<Peer>, reason: &str) {
         self.wait(|event| match event {
             Event::Rejected(by, why) if why == reason => {
                 assert_eq!(by, peer);
@@ -199,7 +205,7 @@ impl TestNode {
     }
 
     /// Waits for so many frames of a peer.
-    pub async fn frames(&mut self, from: Peer, count: usize) -> Vec<Frame> {
+    pub(crate) async fn frames(&mut self, from: Peer, count: usize) -> Vec<Frame> {
         let mut all = Vec::new();
         self.wait(|event| {
             if let Event::Frames(peer, frames) = event
@@ -213,36 +219,36 @@ impl TestNode {
         all
     }
 
-    pub fn send(&self, to: &[Peer], body: Vec<u8>) {
+    pub(crate) fn send(&self, to: &[Peer], body: Vec<u8>) {
         self.outlet.send(vec![outbound(to, body)]);
     }
 }
 
-pub fn outbound(to: &[Peer], body: Vec<u8>) -> Outbound {
+pub(crate) fn outbound(to: &[Peer], body: Vec<u8>) -> Outbound {
     Outbound { to: to.to_vec(), payload: Payload::new(Kind::Status, body.into()) }
 }
 
 /// A socket without manners.
-pub struct Raw {
-    pub stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
 }
 
 impl Raw {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream }
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
-    pub async fn say(&mut self, message: &[u8]) {
+    pub(crate) async fn say(&mut self, message: &[u8]) {
         self.write(&prefixed(message)).await;
     }
 
-    pub async fn hear(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn hear(&mut self) -> Option<Vec<u8>> {
         let hearing = async {
             let length = self.stream.read_u32().await.ok()?;
             let mut message = vec![0; length as usize];
@@ -252,7 +258,7 @@ impl Raw {
         tokio::time::timeout(PATIENCE, hearing).await.expect("neither answered nor closed")
     }
 
-    pub async fn introduce(
+    pub(crate) async fn introduce(
         &mut self,
         introduction: &Introduction,
         expected: ReplicaId,
@@ -276,34 +282,34 @@ impl Raw {
     }
 
     /// Waits until the other side closes; whatever it still says is ignored.
-    pub async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         let mut rest = [0; 4_096];
         let closing = async { while matches!(self.stream.read(&mut rest).await, Ok(1..)) {} };
         tokio::time::timeout(PATIENCE, closing).await.expect("the connection was not closed");
     }
 }
 
-pub fn prefixed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn prefixed(message: &[u8]) -> Vec<u8> {
     let mut bytes = (message.len() as u32).to_be_bytes().to_vec();
     bytes.extend_from_slice(message);
     bytes
 }
 
 /// An authenticated connection that sends what it likes.
-pub struct Stranger {
-    pub raw: Raw,
-    pub established: Established,
+pub(crate) struct Stranger {
+    pub(crate) raw: Raw,
+    pub(crate) established: Established,
     counter: u64,
 }
 
 impl Stranger {
     /// The next frame with its length.
-    pub fn sealed(&mut self, body: &[u8]) -> Bytes {
+    pub(crate) fn sealed(&mut self, body: &[u8]) -> Bytes {
         self.counter += 1;
         self.sealed_as(self.counter, body)
     }
 
-    pub fn sealed_as(&self, counter: u64, body: &[u8]) -> Bytes {
+    pub(crate) fn sealed_as(&self, counter: u64, body: &[u8]) -> Bytes {
         let payload = Payload::new(Kind::Status, Bytes::copy_from_slice(body));
         let mut buffer = BytesMut::new();
         buffer.put_u32(payload.frame_bytes() as u32);
@@ -312,7 +318,7 @@ impl Stranger {
     }
 
     /// The next frame, opened.
-    pub async fn frame(&mut self) -> Frame {
+    pub(crate) async fn frame(&mut self) -> Frame {
         let bytes = self.raw.hear().await.expect("a frame");
         Frame::open(&self.established.keys.receive, bytes.into()).unwrap()
     }
@@ -320,7 +326,7 @@ impl Stranger {
 
 struct TestEphemeral(EphemeralPrivateKey);
 
-pub fn fresh() -> Fresh<impl Ephemeral> {
+pub(crate) fn fresh() -> Fresh<impl Ephemeral> {
     let private = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).unwrap();
     let ephemeral = TestEphemeral(private);
     let nonce = ephemeral.public();
@@ -340,10 +346,10 @@ impl Ephemeral for TestEphemeral {
 
 /// What this thread logs while the guard lives.
 #[derive(Clone, Default)]
-pub struct Logged(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
-    pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let logged = Self::default();
         let writer = logged.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -354,7 +360,7 @@ impl Logged {
         (logged, tracing::subscriber::set_default(subscriber))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 }

@@ -1,6 +1,7 @@
 //! Scenario 12: whatever is changed, replayed or turned back is refused by an end that can see it.
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use ring::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
 use ring::rand::SystemRandom;
 
@@ -522,4 +523,24 @@ fn more_bytes_than_a_handshake_message_has_are_refused_unread() {
         error.unwrap_err().error,
         HandshakeError::Malformed(crate::codec::DecodeError::TooLong { .. })
     ));
+}
+
+proptest! {
+    /// Scenario 10: whatever comes in, the answer is an error and no panic.
+    #[test]
+    fn no_bytes_make_an_end_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..2_usize) {
+        let run = Run::between(CLIENT, REPLICA_0);
+        // Raw, and as the inner part of a well-formed message.
+        let inner = Bytes::from(bytes.clone());
+        let signature = Bytes::from_static(&[0; 64]);
+        let wrapped = match at {
+            0 => Wire::InitiatorHello { hello: inner },
+            _ => Wire::ResponderHello { hello: inner, signature },
+        };
+        for message in [Bytes::from(bytes), wrapped.encode()] {
+            let (initiator, responder) =
+                run.outcome(|index, honest| if index == at { message.clone() } else { honest });
+            prop_assert!(initiator.is_err() && responder.is_err());
+        }
+    }
 }
