@@ -20,4 +20,7 @@ pub mod codec;
 pub mod crypto;
 pub mod message;
 pub mod ports;
+pub(crate) mod replica;
+pub(crate) mod role;
+pub(crate) mod roles;
 pub mod types;

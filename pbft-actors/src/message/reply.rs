@@ -23,8 +23,8 @@ impl Refusal {
     pub const RESULT_TOO_LARGE: u32 = 2;
     /// The operation is none that the service knows.
     pub const UNKNOWN_OPERATION: u32 = 3;
-    /// The state's limit was reached.
-    pub const STATE_FULL: u32 = 4;
+    /// The state refused: full, or a key or value over its limit.
+    pub const STATE_REFUSED: u32 = 4;
 
     /// A refusal with a code and a text for people.
     pub fn new(code: u32, detail: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::crypto::{Digest, Hasher, PublicKey};
 use crate::message::{BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, Binding, ClusterId, WINDOW_MAX};
+use crate::ports::state::StateLimits;
 use crate::types::{Millis, Quorums, REPLICAS_MAX, REPLICAS_MIN};
 
 /// What must be the same at every replica: it changes results or certificates (DESIGN, agreed class).
@@ -32,8 +33,8 @@ pub struct Agreed {
     pub sessions_total: u64,
     /// Bytes of results kept per client for retransmission.
     pub result_bytes_per_client: u64,
-    /// Pages of 4 KiB that the service's state may have.
-    pub state_pages: u64,
+    /// Pages of 4 KiB that the service's raw bytes may have, and as many for its maps and cells.
+    pub state_pages: u32,
     /// Whether every client must sign every request.
     pub signed_requests: bool,
 }
@@ -68,7 +69,7 @@ impl Agreed {
             sessions_per_client: 64,
             sessions_total: 16_384,
             result_bytes_per_client: 4 << 20,
-            state_pages: 1 << 24,
+            state_pages: 1 << 20,
             signed_requests: false,
         }
     }
@@ -113,11 +114,7 @@ impl Agreed {
             "sessions_total",
             format!("{} is below sessions_per_client = {}", self.sessions_total, self.sessions_per_client),
         );
-        rule(
-            in_range(self.state_pages, 1 << 40),
-            "state_pages",
-            format!("{} is not in 1..=2^40", self.state_pages),
-        );
+        rule(self.state_pages >= 1, "state_pages", "is 0; at least 1".to_owned());
         found
     }
 
@@ -127,6 +124,13 @@ impl Agreed {
     /// If [`Self::violations`] names the number of replicas.
     pub fn quorums(&self) -> Quorums {
         Quorums::new(self.replicas.len()).expect("the number of replicas was checked by `violations`")
+    }
+
+    /// How large the state may become.
+    pub fn state_limits(&self) -> StateLimits {
+        // The replica's own tables are limited by sessions and results, not by their pages.
+        let reserved_pages = u32::MAX;
+        StateLimits { raw_pages: self.state_pages, named_pages: self.state_pages, reserved_pages }
     }
 
     /// What every proof binds.

@@ -1,2 +1,96 @@
-//! The service that is replicated.
+//! The service that is replicated, and what it is told about the operation it executes.
 
+use bytes::Bytes;
+
+use crate::crypto::Digest;
+use crate::message::{Choice, Refusal};
+use crate::ports::state::State;
+use crate::types::{RequestId, Seq, Wall};
+
+/// What the group agreed on for one operation: the same at every correct replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Execution<'a> {
+    /// The batch's place in the order.
+    pub seq: Seq,
+    /// Agreed time; rises from batch to batch.
+    pub time: Wall,
+    /// Agreed random seed of this operation.
+    pub seed: Digest,
+    /// What the service's own [`Service::propose`] added.
+    pub extra: &'a Bytes,
+    /// Whose request it is; unique for ever.
+    pub request: RequestId,
+}
+
+/// What is known where the state is only read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// The last batch executed.
+    pub seq: Seq,
+    /// Its agreed time.
+    pub time: Wall,
+}
+
+/// A deterministic service. Every method takes `&self`: all state lives in [`State`], which gives
+/// checkpoints, transfer and undo without any code here.
+///
+/// An operation that panics or refuses changes nothing and is answered alike everywhere.
+pub trait Service: Send + Sync + 'static {
+    /// A name; replicas of another service are refused in the handshake.
+    const NAME: &'static str;
+    /// Rises whenever the same operations could give other results.
+    const VERSION: u32;
+
+    /// Executes an operation.
+    fn execute(&self, state: &mut State, context: &Execution<'_>, operation: &[u8])
+    -> Result<Bytes, Refusal>;
+
+    /// Answers a read-only operation.
+    fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal>;
+
+    /// At the primary: what to add to the agreed time and seed of a batch. Sees no state.
+    fn propose(&self, _wall: Wall, _operations: &[&[u8]]) -> Bytes {
+        Bytes::new()
+    }
+
+    /// At the backups: whether the addition is acceptable. Time and seed were checked already.
+    fn check(&self, _wall: Wall, _operations: &[&[u8]], extra: &Bytes) -> Result<(), Refusal> {
+        if extra.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::new(Refusal::UNKNOWN_OPERATION, "this service adds nothing to a choice"))
+        }
+    }
+}
+
+/// [`Service`] without its constants, so that it can be shared behind a pointer.
+pub(crate) trait AnyService: Send + Sync + 'static {
+    fn execute(&self, state: &mut State, context: &Execution<'_>, operation: &[u8])
+    -> Result<Bytes, Refusal>;
+    fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal>;
+    fn propose(&self, wall: Wall, operations: &[&[u8]]) -> Bytes;
+    fn check(&self, wall: Wall, operations: &[&[u8]], choice: &Choice) -> Result<(), Refusal>;
+}
+
+impl<S: Service> AnyService for S {
+    fn execute(
+        &self,
+        state: &mut State,
+        context: &Execution<'_>,
+        operation: &[u8],
+    ) -> Result<Bytes, Refusal> {
+        Service::execute(self, state, context, operation)
+    }
+
+    fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal> {
+        Service::query(self, state, context, operation)
+    }
+
+    fn propose(&self, wall: Wall, operations: &[&[u8]]) -> Bytes {
+        Service::propose(self, wall, operations)
+    }
+
+    fn check(&self, wall: Wall, operations: &[&[u8]], choice: &Choice) -> Result<(), Refusal> {
+        Service::check(self, wall, operations, &choice.extra)
+    }
+}

@@ -1,0 +1,210 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Mail;
+use crate::codec;
+use crate::crypto::Digest;
+use crate::message::{
+    Batch, BatchData, Busy, Certificate, Checkpoint, Fetch, Kind, NeedSignature, NewView, PageData, Payload,
+    PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote, encode_batch_data,
+    encode_certificate, encode_pre_prepare,
+};
+use crate::types::{ClientId, LogId, ReplicaId, ReplicaSet, Seq, View};
+
+/// One thing that a step of a role asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Effect {
+    /// Keep this before anything after it leaves.
+    Persist(Record),
+    /// Send a message to peers.
+    Send(To, Message),
+    /// Tell a role, the own one too.
+    Tell(Mail),
+    /// No vote of this view or a lower one may leave any more (PROTOCOL 7.2).
+    Fence(View),
+    /// Let those who watch know.
+    Event(Event),
+}
+
+/// Who a message is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum To {
+    /// One replica, never the own one.
+    Replica(ReplicaId),
+    /// Every other replica.
+    Others,
+    /// These replicas.
+    Replicas(ReplicaSet),
+    /// A client.
+    Client(ClientId),
+}
+
+/// A message on its way out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Message {
+    Request(Request),
+    NeedSignature(NeedSignature),
+    PrePrepare(PrePrepare),
+    Prepare(Vote),
+    Commit(Vote),
+    Decided(Vote),
+    Reply(Reply),
+    Busy(Busy),
+    Checkpoint(Signed<Checkpoint>),
+    Certificate(Arc<Certificate>),
+    ViewChange(Signed<ViewChange>),
+    NewView(Signed<NewView>),
+    Status(Status),
+    Fetch(Fetch),
+    BatchData(BatchData),
+    PageData(PageData),
+    Recall(Recall),
+    Recollection(Recollection),
+}
+
+impl Message {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Request(_) => Kind::Request,
+            Self::NeedSignature(_) => Kind::NeedSignature,
+            Self::PrePrepare(_) => Kind::PrePrepare,
+            Self::Prepare(_) => Kind::Prepare,
+            Self::Commit(_) => Kind::Commit,
+            Self::Decided(_) => Kind::Decided,
+            Self::Reply(_) => Kind::Reply,
+            Self::Busy(_) => Kind::Busy,
+            Self::Checkpoint(_) => Kind::Checkpoint,
+            Self::Certificate(_) => Kind::Certificate,
+            Self::ViewChange(_) => Kind::ViewChange,
+            Self::NewView(_) => Kind::NewView,
+            Self::Status(_) => Kind::Status,
+            Self::Fetch(_) => Kind::Fetch,
+            Self::BatchData(_) => Kind::BatchData,
+            Self::PageData(_) => Kind::PageData,
+            Self::Recall(_) => Kind::Recall,
+            Self::Recollection(_) => Kind::Recollection,
+        }
+    }
+
+    /// The view of a vote; a PRE-PREPARE is the primary's.
+    pub(crate) fn vote_view(&self) -> Option<View> {
+        match self {
+            Self::PrePrepare(message) => Some(message.view),
+            Self::Prepare(vote) | Self::Commit(vote) => Some(vote.view),
+            _ => None,
+        }
+    }
+
+    /// Encodes and hashes the message, once for all its links.
+    pub(crate) fn payload(&self) -> Payload {
+        let body: Bytes = match self {
+            Self::Request(request) => request.wire().clone(),
+            Self::NeedSignature(message) => codec::encode(message).into(),
+            Self::PrePrepare(message) => encode_pre_prepare(message).into(),
+            Self::Prepare(vote) | Self::Commit(vote) | Self::Decided(vote) => codec::encode(vote).into(),
+            Self::Reply(message) => codec::encode(message).into(),
+            Self::Busy(message) => codec::encode(message).into(),
+            Self::Checkpoint(signed) => signed.wire().clone(),
+            Self::Certificate(certificate) => encode_certificate(certificate).into(),
+            Self::ViewChange(signed) => signed.wire().clone(),
+            Self::NewView(signed) => signed.wire().clone(),
+            Self::Status(message) => codec::encode(message).into(),
+            Self::Fetch(message) => codec::encode(message).into(),
+            Self::BatchData(message) => encode_batch_data(message).into(),
+            Self::PageData(message) => codec::encode(message).into(),
+            Self::Recall(message) => codec::encode(message).into(),
+            Self::Recollection(message) => codec::encode(message).into(),
+        };
+        Payload::new(self.kind(), body)
+    }
+}
+
+/// What a replica must not forget (PROTOCOL 11).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Record {
+    /// A batch was accepted at a seq, with its body: an entry of Qs.
+    PrePrepared { view: View, seq: Seq, batch: Arc<Batch> },
+    /// A batch prepared at a seq: an entry of P.
+    Prepared { view: View, seq: Seq, digest: Digest },
+    /// The own VIEW-CHANGE.
+    ViewChange(Signed<ViewChange>),
+    /// A NEW-VIEW that was sent or entered.
+    NewView(Signed<NewView>),
+    /// The own checkpoint, before it is claimed.
+    Checkpoint(Checkpoint),
+    /// A stable certificate; what is at or below it may be erased.
+    Stable(Arc<Certificate>),
+    /// The first log id seen of a peer.
+    PeerLog { replica: ReplicaId, log: LogId },
+}
+
+/// What those who watch a replica may want to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The replica left its view and asks for this one.
+    ViewChangeStarted {
+        /// The view asked for.
+        view: View,
+    },
+    /// A view was entered.
+    ViewInstalled {
+        /// The view.
+        view: View,
+        /// Its primary.
+        primary: ReplicaId,
+    },
+    /// The stable checkpoint advanced.
+    StableCheckpoint {
+        /// What is stable.
+        checkpoint: Checkpoint,
+    },
+    /// Batches were executed, up to and including `seq`.
+    Executed {
+        /// The last batch.
+        seq: Seq,
+        /// Operations that were executed now.
+        operations: usize,
+    },
+    /// The replica lacks what the others dropped and fetches their state.
+    Behind {
+        /// The checkpoint fetched.
+        target: Seq,
+    },
+    /// The state of a checkpoint was fetched and installed.
+    Transferred {
+        /// The checkpoint.
+        seq: Seq,
+    },
+    /// A peer did what no correct replica does.
+    Misbehaved {
+        /// Who.
+        replica: ReplicaId,
+        /// What.
+        what: &'static str,
+    },
+    /// This replica's own state is not the group's; it repairs itself by transfer.
+    Diverged {
+        /// The stable checkpoint at which this was found.
+        seq: Seq,
+        /// The own digest.
+        own: Digest,
+        /// The group's digest.
+        stable: Digest,
+    },
+    /// The group gave this replica a place, or took it: whether it votes.
+    Voting {
+        /// Whether it votes now.
+        votes: bool,
+    },
+    /// The replica lost its memory and asks to be let in again (PROTOCOL 11).
+    Rejoining {
+        /// R: where it may vote again.
+        target: Seq,
+    },
+    /// The replica must stop: going on could be unsafe.
+    Fatal {
+        /// Why.
+        why: String,
+    },
+}

@@ -1,0 +1,288 @@
+//! Every role's inputs, on one page. Who tells what to whom:
+//!
+//! ```text
+//! clients --Requests--> executor --Admitted--> batcher --Propose--> orderer --Execute--> executor
+//!                          ^  |---Executed-----> batcher               ^ |
+//!                          |  '---Taken--------> checkpointer --Stable-' '-Progress--> view changer
+//!                          '------Stable/Install------'                  view changer --Freeze/Enter--> orderer
+//!                                                          batcher --Suspect--> view changer
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::crypto::Digest;
+use crate::message::{
+    Batch, BatchData, Certificate, Checkpoint, Fetch, NeedSignature, PageData, PrePrepare, PrePrepared,
+    Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified, ViewChange, Vote,
+};
+use crate::types::{
+    ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
+};
+
+/// A message to one role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Mail {
+    Batcher(BatcherInput),
+    Orderer(OrdererInput),
+    Checkpointer(CheckpointerInput),
+    ViewChanger(ViewChangerInput),
+    Executor(ExecutorInput),
+}
+
+/// Inputs of the request batcher, which owns pending requests and their timer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum BatcherInput {
+    /// From the executor: requests of open sessions that were not executed yet.
+    Admitted(Vec<Verified<Request>>),
+    /// From a peer: it cannot verify a request.
+    NeedSignature(Verified<NeedSignature>),
+    /// From the orderer: a proposal names requests that it could not prove or lacks.
+    Need(Need),
+    /// From the orderer, at the primary: what may be proposed.
+    Grant(Grant),
+    /// From the view changer: the view is left; timers stand still.
+    Changing(View),
+    /// From the view changer: the view is entered.
+    Entered(Entered),
+    /// From the view changer: clients whose MACs count no more.
+    SignedOnly(Vec<ClientId>),
+    /// From the view changer: T changed.
+    Timeout(Millis),
+    /// From the executor: what the committed prefix finished.
+    Executed(Finished),
+    /// From the executor: a replica rejoins, so that the group must pass this seq.
+    Fill(Seq),
+    /// From the checkpointer: whether state is being fetched; timers stand still meanwhile.
+    Transferring(bool),
+    /// From the carrier: no mail is in flight inside the replica.
+    TurnEnd,
+}
+
+/// Requests that the orderer asks the batcher for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Need {
+    /// Each with its client where that is known.
+    pub(crate) requests: Vec<(Digest, Option<ClientId>)>,
+    /// Whether it was asked before: now the others are asked for the signed form.
+    pub(crate) again: bool,
+}
+
+/// What the primary may propose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Grant {
+    pub(crate) view: View,
+    /// The next free seq.
+    pub(crate) next: Seq,
+    /// Batches that may be proposed now.
+    pub(crate) credits: usize,
+}
+
+/// A view was entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entered {
+    pub(crate) view: View,
+    /// T in this view.
+    pub(crate) timeout: Millis,
+}
+
+/// What the committed prefix finished.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Finished {
+    pub(crate) seq: Seq,
+    /// Requests executed, now or before.
+    pub(crate) requests: Vec<RequestId>,
+    /// Sessions whose floor rose: everything below is answered.
+    pub(crate) floors: Vec<(ClientId, SessionId, Timestamp)>,
+    /// Sessions that were closed.
+    pub(crate) closed: Vec<(ClientId, SessionId)>,
+}
+
+/// Inputs of the three-phase orderer, which owns slots, votes and water marks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum OrdererInput {
+    /// From the batcher, at the primary.
+    Propose {
+        view: View,
+        batch: Arc<Batch>,
+    },
+    /// From the batcher: requests asked for, with a proof that is good here.
+    Found(Vec<Request>),
+    PrePrepare(Verified<PrePrepare>),
+    Prepare(Verified<Vote>),
+    Commit(Verified<Vote>),
+    Decided(Verified<Vote>),
+    /// The own proposal is durable.
+    OwnPrePrepare(Vote),
+    /// The own vote is durable.
+    OwnPrepare(Vote),
+    /// The own vote is durable.
+    OwnCommit(Vote),
+    Fetch(Verified<Fetch>),
+    BatchData(Verified<BatchData>),
+    Status(Verified<Status>),
+    /// From the view changer: time to say where this replica stands.
+    StatusDue {
+        view_changes: ReplicaSet,
+    },
+    /// From the checkpointer: a checkpoint that this replica can serve.
+    OwnCheckpoint(Checkpoint),
+    /// From the checkpointer: h advanced.
+    Stable(Seq),
+    /// From the executor: the state jumped to this seq by transfer.
+    Jumped(Seq),
+    /// From the view changer: stop voting; answered by `Frozen`.
+    Freeze(View),
+    /// From the view changer: hold these batches; answered by `Gathered`.
+    Gather {
+        view: View,
+        chosen: Vec<(Seq, Digest)>,
+    },
+    /// From the view changer: vote in this view.
+    Enter(Enter),
+    /// From the checkpointer: whether this replica may vote at all.
+    Voting(bool),
+}
+
+/// How a view starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Enter {
+    pub(crate) view: View,
+    /// The checkpoint that V chose.
+    pub(crate) checkpoint: Seq,
+    /// X.
+    pub(crate) chosen: Vec<(Seq, Digest)>,
+    /// Seqs above X that some Qs names: only null may be proposed there.
+    pub(crate) contested: Vec<Seq>,
+    /// Clients whose MACs count no more.
+    pub(crate) signed_only: Vec<ClientId>,
+}
+
+/// Inputs of the checkpointer, which owns certificates, transfer and this replica's right to vote.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum CheckpointerInput {
+    /// The replica starts with this state.
+    Start(Checkpoint),
+    /// From the executor: a checkpoint was taken of a committed batch.
+    Taken(Checkpoint),
+    /// From the executor: the last batch executed.
+    Executed(Seq),
+    Checkpoint(Verified<Signed<Checkpoint>>),
+    /// The own CHECKPOINT is durable.
+    OwnCheckpoint(Signed<Checkpoint>),
+    Certificate(Verified<Certificate>),
+    Status(Verified<Status>),
+    PageData(Verified<PageData>),
+    /// From the view changer: the checkpoint a view starts from, and who can serve it.
+    Chosen {
+        checkpoint: Checkpoint,
+        holders: ReplicaSet,
+    },
+    /// From the executor: the pages were what was asked for, and are the state now.
+    Installed(Checkpoint),
+    /// From the executor: the pages were not what was asked for.
+    InstallFailed(Checkpoint),
+    /// From the carrier: a link to a replica came up and showed its log.
+    PeerLog {
+        replica: ReplicaId,
+        log: LogId,
+    },
+    Recall(ReplicaId, Recall),
+    Recollection(Verified<ProvenRecollection>),
+    /// From the executor: a REJOIN is executed.
+    Rejoined(Rejoined),
+}
+
+/// An executed REJOIN (PROTOCOL 11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rejoined {
+    pub(crate) replica: ReplicaId,
+    pub(crate) log: LogId,
+    /// Where it executed.
+    pub(crate) seq: Seq,
+    /// R.
+    pub(crate) target: Seq,
+}
+
+/// Inputs of the view-change manager, which owns which view this replica moves to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ViewChangerInput {
+    /// From the batcher: the primary of this view does not serve.
+    Suspect(View),
+    ViewChange(Verified<Signed<ViewChange>>),
+    /// The own VIEW-CHANGE is durable.
+    OwnViewChange(Signed<ViewChange>),
+    NewView(Verified<ProvenNewView>),
+    /// From the orderer, in answer to `Freeze`.
+    Frozen(Frozen),
+    /// From the orderer, in answer to `Gather`.
+    Gathered(View),
+    /// The own NEW-VIEW is durable.
+    OwnNewView(ProvenNewView),
+    /// From the orderer: a batch was committed in this view.
+    Progress(View),
+    /// From the orderer: all that the NEW-VIEW of this view chose is decided here.
+    Settled(View),
+    /// From the checkpointer: h advanced.
+    Stable(Seq),
+    Status(Verified<Status>),
+    /// From the checkpointer: what a replica signs under an older log is void.
+    Log {
+        replica: ReplicaId,
+        log: LogId,
+    },
+    /// From the checkpointer: this replica signs under this log.
+    OwnLog(LogId),
+    /// From the checkpointer: whether this replica may vote at all.
+    Voting(bool),
+    /// From the checkpointer: whether state is being fetched.
+    Transferring(bool),
+}
+
+/// What the orderer promised, as of one instant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frozen {
+    pub(crate) view: View,
+    pub(crate) stable: Seq,
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) pre_prepared: Vec<PrePrepared>,
+    /// Clients whose requests blocked a seq because their MAC was wrong here.
+    pub(crate) disputed: Vec<ClientId>,
+}
+
+/// Inputs of the executor, which owns the state, the client table and the replies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ExecutorInput {
+    /// From clients, or forwarded by peers.
+    Requests(Vec<Verified<Request>>),
+    /// From the orderer: the next batches of the committed prefix.
+    Execute(Vec<(Seq, Arc<Batch>)>),
+    /// From the checkpointer: h advanced; older checkpoints may go.
+    Stable(Seq),
+    /// From a peer: it fetches pages.
+    Fetch(Verified<Fetch>),
+    /// From the checkpointer: all pages of a checkpoint.
+    Install { checkpoint: Checkpoint, pages: Vec<(u64, Bytes)> },
+    /// From the view changer.
+    Entered(View),
+}
+
+macro_rules! into_mail {
+    ($($input:ident => $variant:ident),*) => {
+        $(impl From<$input> for Mail {
+            fn from(input: $input) -> Self {
+                Self::$variant(input)
+            }
+        })*
+    };
+}
+
+into_mail!(
+    BatcherInput => Batcher,
+    OrdererInput => Orderer,
+    CheckpointerInput => Checkpointer,
+    ViewChangerInput => ViewChanger,
+    ExecutorInput => Executor
+);

@@ -1,0 +1,204 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::crypto::Digest;
+use crate::message::{Peer, Request, Verified};
+use crate::types::{ClientId, ReplicaId, RequestId, SessionId, Timestamp};
+
+/// One request that waits.
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    from: Peer,
+    /// Order of arrival.
+    arrival: u64,
+    /// In a batch of the current view.
+    proposed: bool,
+}
+
+/// Requests that were not executed yet, one per id.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    waiting: BTreeMap<RequestId, Waiting>,
+    by_digest: BTreeMap<Digest, RequestId>,
+    /// Signed requests by arrival: the first is the oldest that holds a timer.
+    timed: BTreeMap<u64, RequestId>,
+    /// Unproposed requests by source, each in its own order. Ids that are gone are skipped.
+    from_replicas: BTreeMap<ReplicaId, VecDeque<RequestId>>,
+    from_clients: BTreeMap<ClientId, VecDeque<RequestId>>,
+    /// Whose turn was last.
+    last_replica: Option<ReplicaId>,
+    last_client: Option<ClientId>,
+    forwarded: BTreeMap<ReplicaId, usize>,
+    arrivals: u64,
+    bytes: usize,
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn contains(&self, id: &RequestId) -> bool {
+        self.waiting.contains_key(id)
+    }
+
+    /// Requests that this replica passed on to us and that still wait.
+    pub(super) fn forwarded_by(&self, replica: ReplicaId) -> usize {
+        self.forwarded.get(&replica).copied().unwrap_or(0)
+    }
+
+    pub(super) fn request(&self, id: &RequestId) -> Option<&Request> {
+        self.waiting.get(id).map(|waiting| &waiting.request)
+    }
+
+    /// A request in its signed form.
+    pub(super) fn signed(&self, digest: &Digest) -> Option<&Request> {
+        self.by_digest.get(digest).and_then(|id| self.request(id)).filter(|request| request.is_signed())
+    }
+
+    /// A request that this replica verified itself.
+    pub(super) fn proven(&self, digest: &Digest, signed_only: &BTreeSet<ClientId>) -> Option<&Request> {
+        let request = self.by_digest.get(digest).and_then(|id| self.request(id))?;
+        (request.is_signed() || !signed_only.contains(&request.id().client)).then_some(request)
+    }
+
+    pub(super) fn insert(&mut self, request: Verified<Request>, from: Peer) {
+        let request = request.into_inner();
+        let id = request.id();
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.bytes += request.wire().len();
+        self.by_digest.insert(*request.digest(), id);
+        if request.is_signed() {
+            self.timed.insert(arrival, id);
+        }
+        match from {
+            Peer::Replica(replica) => {
+                self.from_replicas.entry(replica).or_default().push_back(id);
+                *self.forwarded.entry(replica).or_default() += 1;
+            }
+            Peer::Client(client) => self.from_clients.entry(client).or_default().push_back(id),
+        }
+        self.waiting.insert(id, Waiting { request, from, arrival, proposed: false });
+    }
+
+    /// The signed form of a request held by its MACs takes its place: everyone can verify it.
+    pub(super) fn replace_if_signed(&mut self, request: Request) {
+        let Some(waiting) = self.waiting.get_mut(&request.id()) else { return };
+        if !request.is_signed() || waiting.request.is_signed() || waiting.request.digest() != request.digest()
+        {
+            return;
+        }
+        self.bytes = self.bytes - waiting.request.wire().len() + request.wire().len();
+        self.timed.insert(waiting.arrival, request.id());
+        waiting.request = request;
+    }
+
+    pub(super) fn remove(&mut self, id: &RequestId) {
+        let Some(waiting) = self.waiting.remove(id) else { return };
+        self.bytes -= waiting.request.wire().len();
+        self.by_digest.remove(waiting.request.digest());
+        self.timed.remove(&waiting.arrival);
+        if let Peer::Replica(replica) = waiting.from
+            && let Some(count) = self.forwarded.get_mut(&replica)
+        {
+            *count -= 1;
+        }
+    }
+
+    /// Everything below the floor of a session is answered.
+    pub(super) fn remove_below(&mut self, client: ClientId, session: SessionId, floor: Timestamp) {
+        let id = |timestamp| RequestId { client, session, timestamp };
+        let gone: Vec<RequestId> =
+            self.waiting.range(id(Timestamp(0))..id(floor)).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.remove(id));
+    }
+
+    pub(super) fn remove_session(&mut self, client: ClientId, session: SessionId) {
+        let id = |timestamp| RequestId { client, session, timestamp: Timestamp(timestamp) };
+        let gone: Vec<RequestId> = self.waiting.range(id(0)..=id(u64::MAX)).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.remove(id));
+    }
+
+    pub(super) fn retain_signed(&mut self) {
+        let unsigned = self.waiting.iter().filter(|(_, waiting)| !waiting.request.is_signed());
+        let gone: Vec<RequestId> = unsigned.map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.remove(id));
+    }
+
+    /// A new view: nothing is proposed in it yet, and every queue starts in the order of arrival.
+    pub(super) fn forget_proposals(&mut self) {
+        self.from_replicas.clear();
+        self.from_clients.clear();
+        let mut order: Vec<(u64, RequestId, Peer)> = Vec::with_capacity(self.waiting.len());
+        for (id, waiting) in &mut self.waiting {
+            waiting.proposed = false;
+            order.push((waiting.arrival, *id, waiting.from));
+        }
+        order.sort_unstable_by_key(|(arrival, ..)| *arrival);
+        for (_, id, from) in order {
+            match from {
+                Peer::Replica(replica) => self.from_replicas.entry(replica).or_default().push_back(id),
+                Peer::Client(client) => self.from_clients.entry(client).or_default().push_back(id),
+            }
+        }
+    }
+
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = &Request> {
+        let mut order: Vec<&Waiting> = self.waiting.values().collect();
+        order.sort_unstable_by_key(|waiting| waiting.arrival);
+        order.into_iter().map(|waiting| &waiting.request)
+    }
+
+    /// The oldest request that holds a timer.
+    pub(super) fn oldest_timed(&self) -> Option<RequestId> {
+        self.timed.first_key_value().map(|(_, id)| *id)
+    }
+
+    /// The next request to propose: forwarded ones first, round-robin over backups, then clients.
+    pub(super) fn next_to_propose(&mut self) -> Option<Request> {
+        loop {
+            let id = match next_in_turn(&mut self.from_replicas, &mut self.last_replica) {
+                Some(id) => id,
+                None => next_in_turn(&mut self.from_clients, &mut self.last_client)?,
+            };
+            // Executed meanwhile, or proposed from another queue.
+            let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| !waiting.proposed) else {
+                continue;
+            };
+            waiting.proposed = true;
+            return Some(waiting.request.clone());
+        }
+    }
+
+    /// Puts a request back at the head of its queue.
+    pub(super) fn put_back(&mut self, id: RequestId) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        waiting.proposed = false;
+        match waiting.from {
+            Peer::Replica(replica) => self.from_replicas.entry(replica).or_default().push_front(id),
+            Peer::Client(client) => self.from_clients.entry(client).or_default().push_front(id),
+        }
+    }
+}
+
+/// Takes one id from the queue after the one served last.
+fn next_in_turn<K: Copy + Ord>(
+    queues: &mut BTreeMap<K, VecDeque<RequestId>>,
+    last: &mut Option<K>,
+) -> Option<RequestId> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let after = last.and_then(|last| queues.range((Excluded(last), Unbounded)).next().map(|(key, _)| *key));
+    let key = after.or_else(|| queues.keys().next().copied())?;
+    let queue = queues.get_mut(&key)?;
+    let id = queue.pop_front();
+    if queue.is_empty() {
+        queues.remove(&key);
+    }
+    *last = Some(key);
+    id
+}

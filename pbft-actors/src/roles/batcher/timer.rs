@@ -1,0 +1,50 @@
+//! The request timer: a full T for the oldest waiting request, whatever else progresses.
+
+use super::*;
+use crate::role::ViewChangerInput;
+
+/// What a backup waits for longest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Oldest {
+    /// A signed request.
+    Request(RequestId),
+    /// The batches that a rejoining replica needs, beyond this one.
+    Fill(Seq),
+}
+
+impl Batcher {
+    fn oldest(&self) -> Option<Oldest> {
+        if !self.active || self.transferring || self.is_primary() {
+            return None;
+        }
+        let request = self.pending.oldest_timed().map(Oldest::Request);
+        request.or_else(|| (self.executed < self.fill).then_some(Oldest::Fill(self.executed)))
+    }
+
+    /// Sets the timer anew if another request has become the oldest.
+    pub(super) fn watch(&mut self, now: Now, out: &mut Outbox<BatcherTimer>) {
+        let oldest = self.oldest();
+        if oldest == self.oldest.map(|(oldest, _)| oldest) {
+            return;
+        }
+        self.oldest = oldest.map(|oldest| (oldest, now.monotonic));
+        match oldest {
+            Some(_) => out.arm(BatcherTimer::Request, now.monotonic.plus(self.timeout)),
+            None => out.disarm(BatcherTimer::Request),
+        }
+    }
+
+    pub(super) fn on_request_late(&mut self, now: Now, out: &mut Outbox<BatcherTimer>) {
+        let Some((_, since)) = self.oldest else { return };
+        let deadline = since.plus(self.timeout);
+        if now.monotonic < deadline {
+            // T has grown since the timer was set.
+            out.arm(BatcherTimer::Request, deadline);
+            return;
+        }
+        out.tell(ViewChangerInput::Suspect(self.view));
+        // Should the suspicion not be followed, it is raised again a T later.
+        self.oldest = self.oldest.map(|(oldest, _)| (oldest, now.monotonic));
+        out.arm(BatcherTimer::Request, now.monotonic.plus(self.timeout));
+    }
+}

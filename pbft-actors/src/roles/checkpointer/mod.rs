@@ -1,0 +1,286 @@
+//! The checkpointer: stable certificates, the transfer of state, and whether this replica may vote
+//! at all (PROTOCOL 6, 8 and 11).
+
+mod memory;
+mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::crypto::Digest;
+use crate::message::{
+    Certificate, Checkpoint, Kind, Peer, Recall, Recollection, Signed, Signer, Status, Verified,
+};
+use crate::ports::config::Tuning;
+use crate::role::{
+    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role, To,
+    ViewChangerInput,
+};
+use crate::roles::RateLimit;
+use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, Seq};
+use memory::Memory;
+use transfer::Transfer;
+
+/// What the checkpointer waits for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum CheckpointTimer {
+    /// Ask again for what is missing.
+    Retry,
+}
+
+/// What a checkpointer needs to know.
+pub(crate) struct CheckpointerConfig {
+    pub(crate) signer: Signer,
+    pub(crate) quorums: Quorums,
+    pub(crate) checkpoint_interval: u64,
+    pub(crate) window: u64,
+    /// Pages that a state may have, the replica's own included.
+    pub(crate) pages_max: u64,
+    pub(crate) tuning: Tuning,
+}
+
+/// The checkpointer's state.
+pub(crate) struct Checkpointer {
+    config: CheckpointerConfig,
+    /// Own checkpoints from the stable one up.
+    taken: BTreeMap<Seq, Digest>,
+    /// CHECKPOINTs above the stable one, of each sender the highest few.
+    votes: BTreeMap<Seq, BTreeMap<ReplicaId, Signed<Checkpoint>>>,
+    /// The stable checkpoint; no certificate at seq 0.
+    stable: Seq,
+    certificate: Option<Arc<Certificate>>,
+    /// The highest certificate above what was executed here.
+    ahead: Option<Arc<Certificate>>,
+    executed: Seq,
+    /// The first seq that each peer still holds, as it last said.
+    first_held: BTreeMap<ReplicaId, Seq>,
+    transfer: Option<Transfer>,
+    memory: Memory,
+    answered: RateLimit,
+    recalled: RateLimit,
+}
+
+impl Checkpointer {
+    pub(crate) fn new(config: CheckpointerConfig) -> Self {
+        Self {
+            config,
+            taken: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            stable: Seq::ZERO,
+            certificate: None,
+            ahead: None,
+            executed: Seq::ZERO,
+            first_held: BTreeMap::new(),
+            transfer: None,
+            memory: Memory::default(),
+            answered: RateLimit::default(),
+            recalled: RateLimit::default(),
+        }
+    }
+
+    fn own(&self) -> ReplicaId {
+        self.config.signer.sender
+    }
+
+    fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        self.taken.insert(genesis.seq, genesis.digest);
+        out.tell(OrdererInput::OwnCheckpoint(genesis));
+        out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
+        out.send(To::Others, Message::Recall(Recall { log: self.config.signer.log }));
+        self.arm(now, out);
+    }
+
+    fn arm(&self, now: Now, out: &mut Outbox<CheckpointTimer>) {
+        out.arm(CheckpointTimer::Retry, now.monotonic.plus(self.config.tuning.status_interval));
+    }
+
+    fn on_taken(&mut self, now: Now, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        self.executed = self.executed.max(checkpoint.seq);
+        self.taken.insert(checkpoint.seq, checkpoint.digest);
+        out.tell(OrdererInput::OwnCheckpoint(checkpoint));
+        self.claim(checkpoint, out);
+        self.try_ahead(now, out);
+    }
+
+    /// Says what the own state is at a checkpoint, if this replica may say anything.
+    fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        if self.memory.votes() && checkpoint.seq > Seq::ZERO {
+            let signed = self.config.signer.sign(Kind::Checkpoint, checkpoint);
+            out.persist(Record::Checkpoint(checkpoint));
+            out.send(To::Others, Message::Checkpoint(signed.clone()));
+            out.tell(CheckpointerInput::OwnCheckpoint(signed));
+        }
+    }
+
+    fn on_vote(&mut self, now: Now, vote: Signed<Checkpoint>, out: &mut Outbox<CheckpointTimer>) {
+        let (sender, checkpoint) = (vote.sender, vote.message);
+        if checkpoint.seq <= self.stable || self.memory.is_void(sender, vote.log) {
+            return;
+        }
+        let held = self.votes.entry(checkpoint.seq).or_default().entry(sender).or_insert(vote);
+        if held.message != checkpoint {
+            let what = "two different CHECKPOINTs for one seq";
+            out.event(Event::Misbehaved { replica: sender, what });
+            return;
+        }
+        self.bound_votes(sender);
+        self.try_certificate(now, checkpoint, out);
+    }
+
+    /// Keeps of one sender only as many CHECKPOINTs as a window can hold, the highest.
+    fn bound_votes(&mut self, sender: ReplicaId) {
+        let limit = (self.config.window / self.config.checkpoint_interval + 2) as usize;
+        let held: Vec<Seq> =
+            self.votes.iter().filter(|(_, by)| by.contains_key(&sender)).map(|(seq, _)| *seq).collect();
+        if held.len() > limit
+            && let Some(votes) = held.first().and_then(|lowest| self.votes.get_mut(lowest))
+        {
+            votes.remove(&sender);
+        }
+        self.votes.retain(|_, by| !by.is_empty());
+    }
+
+    fn try_certificate(&mut self, now: Now, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        let Some(votes) = self.votes.get(&checkpoint.seq) else { return };
+        let matching: Vec<Signed<Checkpoint>> =
+            votes.values().filter(|vote| vote.message == checkpoint).cloned().collect();
+        if matching.len() >= self.config.quorums.quorum() {
+            self.on_certificate(now, Arc::new(Certificate { checkpoint, votes: matching }), out);
+        }
+    }
+
+    fn on_certificate(&mut self, now: Now, certificate: Arc<Certificate>, out: &mut Outbox<CheckpointTimer>) {
+        let checkpoint = certificate.checkpoint;
+        let void = certificate.votes.iter().any(|vote| self.memory.is_void(vote.sender, vote.log));
+        if void || checkpoint.seq < self.stable {
+            return;
+        }
+        if checkpoint.seq == self.stable {
+            if let Some(held) = &self.certificate
+                && held.checkpoint != checkpoint
+            {
+                let why =
+                    format!("two stable checkpoints at {}: more than f replicas are faulty", checkpoint.seq);
+                out.event(Event::Fatal { why });
+            }
+            return;
+        }
+        if self.ahead.as_ref().is_none_or(|ahead| ahead.checkpoint.seq < checkpoint.seq) {
+            self.ahead = Some(certificate.clone());
+        }
+        match self.taken.get(&checkpoint.seq) {
+            Some(own) if *own == checkpoint.digest => self.advance(now, certificate, out),
+            Some(own) => {
+                out.event(Event::Diverged { seq: checkpoint.seq, own: *own, stable: checkpoint.digest });
+                self.start_transfer(now, checkpoint, self.holders(&certificate), out);
+            }
+            // Executed later, or fetched once the others dropped what leads there.
+            None => {}
+        }
+    }
+
+    fn holders(&self, certificate: &Certificate) -> Vec<ReplicaId> {
+        certificate.votes.iter().map(|vote| vote.sender).filter(|id| *id != self.own()).collect()
+    }
+
+    /// A certificate that was ahead may have been reached.
+    fn try_ahead(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
+        if let Some(ahead) = self.ahead.clone() {
+            self.on_certificate(now, ahead, out);
+        }
+        let reached: Vec<Checkpoint> =
+            self.taken.iter().map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }).collect();
+        for checkpoint in reached {
+            if checkpoint.seq > self.stable {
+                self.try_certificate(now, checkpoint, out);
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Now, certificate: Arc<Certificate>, out: &mut Outbox<CheckpointTimer>) {
+        let checkpoint = certificate.checkpoint;
+        assert!(checkpoint.seq > self.stable, "the stable checkpoint only rises");
+        self.stable = checkpoint.seq;
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.checkpoint.seq <= checkpoint.seq) {
+            self.ahead = None;
+        }
+        self.taken = self.taken.split_off(&checkpoint.seq);
+        self.votes = self.votes.split_off(&checkpoint.seq.next());
+        out.persist(Record::Stable(certificate.clone()));
+        self.certificate = Some(certificate);
+        out.event(Event::StableCheckpoint { checkpoint });
+        out.tell(OrdererInput::Stable(checkpoint.seq));
+        out.tell(ExecutorInput::Stable(checkpoint.seq));
+        out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.try_vote_again(now, out);
+    }
+
+    /// Gives a peer that is behind the certificate, and one that is near what it may have lost.
+    fn on_status(&mut self, now: Now, status: &Verified<Status>, out: &mut Outbox<CheckpointTimer>) {
+        let Peer::Replica(peer) = status.from() else { return };
+        self.first_held.insert(peer, status.first_held);
+        self.try_transfer(now, out);
+        if !self.answered.admits(peer, now.monotonic, self.config.tuning.status_interval) {
+            return;
+        }
+        if let Some(certificate) = self.certificate.as_ref().filter(|_| status.stable < self.stable) {
+            out.send(To::Replica(peer), Message::Certificate(certificate.clone()));
+        }
+        let own = self.own();
+        let unstable = self.votes.range(status.stable.max(self.stable).next()..);
+        for vote in unstable.filter_map(|(_, by)| by.get(&own)) {
+            out.send(To::Replica(peer), Message::Checkpoint(vote.clone()));
+        }
+    }
+
+    fn tell_transferring(&self, transferring: bool, out: &mut Outbox<CheckpointTimer>) {
+        out.tell(BatcherInput::Transferring(transferring));
+        out.tell(ViewChangerInput::Transferring(transferring));
+    }
+}
+
+impl Role for Checkpointer {
+    type Input = CheckpointerInput;
+    type Timer = CheckpointTimer;
+
+    fn on_input(&mut self, now: Now, input: CheckpointerInput, out: &mut Outbox<CheckpointTimer>) {
+        match input {
+            CheckpointerInput::Start(genesis) => self.on_start(now, genesis, out),
+            CheckpointerInput::Taken(checkpoint) => self.on_taken(now, checkpoint, out),
+            CheckpointerInput::Executed(seq) => self.executed = self.executed.max(seq),
+            CheckpointerInput::Checkpoint(vote) => {
+                if vote.sender != self.own() {
+                    self.on_vote(now, vote.into_inner(), out);
+                }
+            }
+            CheckpointerInput::OwnCheckpoint(vote) => self.on_vote(now, vote, out),
+            CheckpointerInput::Certificate(certificate) => {
+                self.on_certificate(now, Arc::new(certificate.into_inner()), out);
+            }
+            CheckpointerInput::Status(status) => self.on_status(now, &status, out),
+            CheckpointerInput::PageData(data) => self.on_page_data(now, &data, out),
+            CheckpointerInput::Chosen { checkpoint, holders } => {
+                if self.executed < checkpoint.seq {
+                    let holders = holders.iter().filter(|id| *id != self.own()).collect();
+                    self.start_transfer(now, checkpoint, holders, out);
+                }
+            }
+            CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
+            CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
+            CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
+            CheckpointerInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),
+            CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
+            CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
+        }
+    }
+
+    fn on_timer(&mut self, now: Now, timer: CheckpointTimer, out: &mut Outbox<CheckpointTimer>) {
+        match timer {
+            CheckpointTimer::Retry => {
+                self.arm(now, out);
+                self.retry_transfer(now, out);
+                self.retry_memory(now, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The transfer of a whole state, page by page from one peer at a time. The pages are believed only
+//! once their root is the digest that a certificate, or a NEW-VIEW's V, names.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::message::{Fetch, PageData};
+use crate::ports::state::PAGE_BYTES;
+
+/// Retries without an answer after which another peer is asked.
+const PATIENCE: u32 = 4;
+
+/// A state on its way here.
+pub(super) struct Transfer {
+    target: Checkpoint,
+    peers: Vec<ReplicaId>,
+    /// Which of them is asked; rises with every change.
+    turn: usize,
+    pages: Vec<(u64, Bytes)>,
+    /// The index asked for.
+    next: u64,
+    silent: u32,
+    /// All pages are with the executor.
+    installing: bool,
+}
+
+impl Transfer {
+    fn peer(&self) -> Option<ReplicaId> {
+        self.peers.get(self.turn % self.peers.len().max(1)).copied()
+    }
+
+    fn ask(&self, out: &mut Outbox<CheckpointTimer>) {
+        if let Some(peer) = self.peer() {
+            let fetch = Fetch::Pages { seq: self.target.seq, from: self.next };
+            out.send(To::Replica(peer), Message::Fetch(fetch));
+        }
+    }
+
+    /// Leaves the peer and begins with the next one.
+    fn turn(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        self.turn += 1;
+        self.pages.clear();
+        self.next = 0;
+        self.silent = 0;
+        self.installing = false;
+        self.ask(out);
+    }
+}
+
+impl Checkpointer {
+    /// Transfers if a certificate is above what was executed here and weak-many peers no longer
+    /// hold the batch that comes next.
+    pub(super) fn try_transfer(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
+        let Some(ahead) = self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > self.executed) else {
+            return;
+        };
+        let next = self.executed.next();
+        let without = self.first_held.values().filter(|first| **first > next).count();
+        if without >= self.config.quorums.weak() {
+            self.start_transfer(now, ahead.checkpoint, self.holders(&ahead), out);
+        }
+    }
+
+    pub(super) fn start_transfer(
+        &mut self,
+        _now: Now,
+        target: Checkpoint,
+        peers: Vec<ReplicaId>,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        let better = self.transfer.as_ref().is_none_or(|running| {
+            // A running transfer goes on until its peers fall silent; then it follows the group.
+            running.target.seq < target.seq && running.silent >= PATIENCE
+        });
+        if !better || peers.is_empty() {
+            return;
+        }
+        let first = self.transfer.is_none();
+        let turn = self.own().index();
+        let transfer =
+            Transfer { target, peers, turn, pages: Vec::new(), next: 0, silent: 0, installing: false };
+        transfer.ask(out);
+        self.transfer = Some(transfer);
+        if first {
+            out.event(Event::Behind { target: target.seq });
+            self.tell_transferring(true, out);
+        }
+    }
+
+    pub(super) fn on_page_data(
+        &mut self,
+        _now: Now,
+        data: &Verified<PageData>,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        let limit = self.config.pages_max;
+        let Some(transfer) = &mut self.transfer else { return };
+        let expected = data.from() == transfer.peer().map_or(data.from(), Peer::Replica)
+            && data.seq == transfer.target.seq
+            && data.from == transfer.next
+            && !transfer.installing;
+        if !expected {
+            return;
+        }
+        transfer.silent = 0;
+        let mut next = transfer.next;
+        for (index, page) in &data.pages {
+            let total = transfer.pages.len() as u64;
+            if *index < next || page.len() != PAGE_BYTES || total >= limit || *index == u64::MAX {
+                transfer.turn(out);
+                return;
+            }
+            next = index + 1;
+            transfer.pages.push((*index, page.clone()));
+        }
+        match data.next {
+            // It no longer has this checkpoint, or says nothing new.
+            Some(from) if from < next || data.pages.is_empty() => transfer.turn(out),
+            Some(from) => {
+                transfer.next = from;
+                transfer.ask(out);
+            }
+            None => {
+                transfer.installing = true;
+                let pages = std::mem::take(&mut transfer.pages);
+                out.tell(ExecutorInput::Install { checkpoint: transfer.target, pages });
+            }
+        }
+    }
+
+    pub(super) fn on_install_failed(
+        &mut self,
+        _now: Now,
+        checkpoint: Checkpoint,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.target == checkpoint) else {
+            return;
+        };
+        if let Some(replica) = transfer.peer() {
+            out.event(Event::Misbehaved { replica, what: "pages that do not belong to the checkpoint" });
+        }
+        transfer.turn(out);
+    }
+
+    pub(super) fn on_installed(
+        &mut self,
+        now: Now,
+        checkpoint: Checkpoint,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        self.transfer = None;
+        // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
+        self.executed = checkpoint.seq;
+        self.taken.retain(|seq, _| *seq <= checkpoint.seq);
+        out.event(Event::Transferred { seq: checkpoint.seq });
+        self.tell_transferring(false, out);
+        self.on_taken(now, checkpoint, out);
+    }
+
+    /// Asks again, then another peer, then for the checkpoint to which the group has moved.
+    pub(super) fn retry_transfer(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
+        let Some(transfer) = &mut self.transfer else { return };
+        if transfer.installing {
+            return;
+        }
+        transfer.silent += 1;
+        if !transfer.silent.is_multiple_of(PATIENCE) {
+            transfer.ask(out);
+            return;
+        }
+        let target = transfer.target;
+        match self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > target.seq) {
+            Some(ahead) => self.start_transfer(now, ahead.checkpoint, self.holders(&ahead), out),
+            None => transfer.turn(out),
+        }
+    }
+}

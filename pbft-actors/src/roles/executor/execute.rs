@@ -1,0 +1,104 @@
+//! Executing the committed prefix, batch by batch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::client_table::{TableChanges, Verdict};
+use super::*;
+use crate::crypto::Hasher;
+use crate::message::{Choice, OPERATION_BYTES_MAX, Refusal};
+use crate::ports::service::{Execution, Query};
+use crate::role::{Event, Finished};
+
+impl Executor {
+    pub(super) fn on_execute(&mut self, batches: &[(Seq, Arc<Batch>)], out: &mut Outbox<NoTimer>) {
+        let mut operations = 0;
+        for (seq, batch) in batches {
+            // A transfer may have overtaken the mail.
+            if *seq <= self.executed {
+                continue;
+            }
+            assert_eq!(*seq, self.executed.next(), "batches execute in order of seq");
+            operations += self.execute_batch(*seq, batch, out);
+        }
+        out.tell(CheckpointerInput::Executed(self.executed));
+        out.event(Event::Executed { seq: self.executed, operations });
+    }
+
+    fn execute_batch(&mut self, seq: Seq, batch: &Batch, out: &mut Outbox<NoTimer>) -> usize {
+        self.executed = seq;
+        let mut finished = Finished { seq, ..Finished::default() };
+        let mut changes = TableChanges::default();
+        let mut operations = 0;
+        if let Some(choice) = batch.choice() {
+            self.time = choice.time.max(Wall(self.time.0.saturating_add(1)));
+            for (position, request) in batch.requests().iter().enumerate() {
+                finished.requests.push(request.id());
+                if let Some(replica) = request.id().client.replica() {
+                    if let Some(rejoined) = self.members.on_ordered(replica, request, seq, self.config.window)
+                    {
+                        out.tell(CheckpointerInput::Rejoined(rejoined));
+                        out.tell(BatcherInput::Fill(rejoined.target.max(seq)));
+                    }
+                    continue;
+                }
+                let executed = match self.table.on_ordered(request, seq, &mut changes) {
+                    Verdict::Skip => continue,
+                    Verdict::Answer(executed) => executed,
+                    Verdict::Execute => {
+                        operations += 1;
+                        let outcome = self.execute_one(seq, choice, position as u64, request);
+                        self.table.record(request.id(), *request.digest(), seq, outcome.clone());
+                        Executed::new(*request.digest(), seq, outcome)
+                    }
+                };
+                self.reply(request.id(), &executed, out);
+            }
+        }
+        finished.floors =
+            changes.floors.into_iter().map(|((client, session), floor)| (client, session, floor)).collect();
+        finished.closed = changes.closed;
+        out.tell(BatcherInput::Executed(finished));
+        if seq.is_checkpoint(self.config.checkpoint_interval) {
+            let digest = self.take_checkpoint();
+            out.tell(CheckpointerInput::Taken(Checkpoint { seq, digest }));
+        }
+        operations
+    }
+
+    /// One operation, rolled back if it refuses or panics: the same coded answer everywhere.
+    fn execute_one(&mut self, seq: Seq, choice: &Choice, position: u64, request: &Request) -> Outcome {
+        let mut seed = Hasher::new("pbft operation seed");
+        seed.part(&choice.seed.0).number(position);
+        let context = Execution {
+            seq,
+            time: self.time,
+            seed: seed.finish(),
+            extra: &choice.extra,
+            request: request.id(),
+        };
+        let savepoint = self.state.savepoint();
+        let (service, state) = (&self.config.service, &mut self.state);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if request.is_read_only() {
+                service.query(state, &Query { seq, time: context.time }, request.operation())
+            } else {
+                service.execute(state, &context, request.operation())
+            }
+        }));
+        let outcome = match result {
+            Ok(Ok(result)) if result.len() > OPERATION_BYTES_MAX => {
+                let detail = format!("{} bytes; at most {OPERATION_BYTES_MAX}", result.len());
+                Outcome::Refused(Refusal::new(Refusal::RESULT_TOO_LARGE, detail))
+            }
+            Ok(Ok(result)) => Outcome::Done(result),
+            Ok(Err(refusal)) => Outcome::Refused(Refusal::new(refusal.code, refusal.detail)),
+            // The panic's own text may differ between replicas.
+            Err(_) => Outcome::Refused(Refusal::new(Refusal::PANICKED, "the operation panicked")),
+        };
+        match outcome {
+            Outcome::Done(_) if !request.is_read_only() => self.state.release(savepoint),
+            _ => self.state.rollback(savepoint),
+        }
+        outcome
+    }
+}

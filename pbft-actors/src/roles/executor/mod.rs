@@ -1,0 +1,136 @@
+//! The executor: the only one who touches the state. Executes the committed prefix, remembers what
+//! it answered, takes checkpoints and hands out their pages (PROTOCOL 4, 6 and 8).
+
+mod client_table;
+mod execute;
+mod members;
+mod pages;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::crypto::Digest;
+use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Request, Verified};
+use crate::ports::service::AnyService;
+use crate::ports::state::{Snapshot, State, StateLimits};
+use crate::role::{BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To};
+use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
+pub(crate) use client_table::TableLimits;
+use client_table::{ClientTable, Executed, Lookup};
+use members::Members;
+
+/// The executor waits for nothing by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum NoTimer {}
+
+/// What an executor needs to know.
+pub(crate) struct ExecutorConfig {
+    pub(crate) checkpoint_interval: u64,
+    pub(crate) window: u64,
+    pub(crate) state_limits: StateLimits,
+    pub(crate) table_limits: TableLimits,
+    pub(crate) service: Arc<dyn AnyService>,
+}
+
+/// The executor's state.
+pub(crate) struct Executor {
+    config: ExecutorConfig,
+    state: State,
+    table: ClientTable,
+    members: Members,
+    /// The last batch executed.
+    executed: Seq,
+    /// Agreed time of the last batch that had one.
+    time: Wall,
+    snapshots: BTreeMap<Seq, Snapshot>,
+    view: View,
+}
+
+impl Executor {
+    pub(crate) fn new(config: ExecutorConfig) -> Self {
+        let mut executor = Self {
+            state: State::new(config.state_limits),
+            table: ClientTable::new(config.table_limits),
+            config,
+            members: Members::default(),
+            executed: Seq::ZERO,
+            time: Wall(0),
+            snapshots: BTreeMap::new(),
+            view: View(0),
+        };
+        executor.take_checkpoint();
+        executor
+    }
+
+    /// The state the replica starts with.
+    pub(crate) fn genesis(&self) -> Checkpoint {
+        let digest = self.snapshots.get(&Seq::ZERO).map_or(Digest::default(), Snapshot::root);
+        Checkpoint { seq: Seq::ZERO, digest }
+    }
+
+    /// Answers what was executed already, and passes on what may be ordered.
+    fn on_requests(&self, requests: Vec<Verified<Request>>, out: &mut Outbox<NoTimer>) {
+        let mut admitted = Vec::with_capacity(requests.len());
+        for request in requests {
+            if let Some(replica) = request.id().client.replica() {
+                if self.members.is_new(replica, request.id().session.0) {
+                    admitted.push(request);
+                }
+                continue;
+            }
+            match self.table.look_up(&request) {
+                Lookup::Admit => admitted.push(request),
+                Lookup::Answer(executed) => self.reply(request.id(), &executed, out),
+                Lookup::Expired(highest) => self.reply_expired(&request, highest, out),
+                Lookup::Refuse => {}
+            }
+        }
+        if !admitted.is_empty() {
+            out.tell(BatcherInput::Admitted(admitted));
+        }
+    }
+
+    fn reply_expired(&self, request: &Request, highest: SessionId, out: &mut Outbox<NoTimer>) {
+        let outcome = Outcome::SessionExpired { highest };
+        self.send_reply(request.id(), *request.digest(), Seq::ZERO, outcome, out);
+    }
+
+    fn reply(&self, id: RequestId, executed: &Executed, out: &mut Outbox<NoTimer>) {
+        self.send_reply(id, executed.digest, executed.seq, executed.outcome.clone(), out);
+    }
+
+    fn send_reply(
+        &self,
+        request: RequestId,
+        request_digest: Digest,
+        seq: Seq,
+        outcome: Outcome,
+        out: &mut Outbox<NoTimer>,
+    ) {
+        let result = ReplyResult::Full(outcome);
+        let reply = Reply { view: self.view, tentative: false, request, request_digest, seq, result };
+        out.send(To::Client(request.client), Message::Reply(reply));
+    }
+}
+
+impl Role for Executor {
+    type Input = ExecutorInput;
+    type Timer = NoTimer;
+
+    fn on_input(&mut self, _now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
+        match input {
+            ExecutorInput::Requests(requests) => self.on_requests(requests, out),
+            ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
+            ExecutorInput::Stable(seq) => self.snapshots = self.snapshots.split_off(&seq),
+            ExecutorInput::Fetch(fetch) => self.on_fetch(&fetch, out),
+            ExecutorInput::Install { checkpoint, pages } => self.on_install(checkpoint, pages, out),
+            ExecutorInput::Entered(view) => self.view = view,
+        }
+    }
+
+    fn on_timer(&mut self, _now: Now, timer: NoTimer, _out: &mut Outbox<NoTimer>) {
+        match timer {}
+    }
+}

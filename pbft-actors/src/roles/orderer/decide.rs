@@ -1,0 +1,88 @@
+//! From committed, or DECIDED by others, to the executor.
+
+use super::*;
+use crate::role::{ExecutorInput, ViewChangerInput};
+
+impl Orderer {
+    /// COMMITs of Q distinct replicas for one batch: enough correct ones prepared it that every
+    /// later view will choose it. The own COMMIT counts once it is durable, like any other.
+    pub(super) fn try_committed(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+        let quorum = self.config.quorums.quorum();
+        let Some(slot) = self.slots.get(&seq) else { return };
+        let Some(digest) = majority(&slot.commits, quorum) else { return };
+        if self.progress_wanted {
+            self.progress_wanted = false;
+            out.tell(ViewChangerInput::Progress(self.view));
+        }
+        self.decide(seq, digest, out);
+    }
+
+    pub(super) fn on_decided(&mut self, from: ReplicaId, vote: Vote, out: &mut Outbox<NoTimer>) {
+        if !self.is_kept(vote.seq) {
+            return;
+        }
+        let weak = self.config.quorums.weak();
+        let slot = self.slot(vote.seq);
+        if *slot.claims.entry(from).or_insert(vote.digest) != vote.digest {
+            out.event(misbehaved(from, "two DECIDEDs for one seq"));
+            return;
+        }
+        if let Some(digest) = majority(&slot.claims, weak) {
+            self.decide(vote.seq, digest, out);
+        }
+    }
+
+    fn decide(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<NoTimer>) {
+        let slot = self.slot(seq);
+        match slot.decided {
+            Some(decided) if decided == digest => return,
+            Some(decided) => {
+                let why = format!(
+                    "seq {seq} was decided as {decided} and as {digest}: more than f replicas are faulty"
+                );
+                out.event(Event::Fatal { why });
+                return;
+            }
+            None => slot.decided = Some(digest),
+        }
+        self.try_settled(out);
+        self.try_deliver(out);
+        if seq > self.delivered {
+            self.fetch_if_missing(seq, digest, out);
+        }
+    }
+
+    /// Tells the view changer once every batch that NEW-VIEW chose is decided here: there is nothing
+    /// left to wait for, in this view or from an earlier one.
+    pub(super) fn try_settled(&mut self, out: &mut Outbox<NoTimer>) {
+        let chosen = self.slots.range(..self.fresh_from);
+        let open = chosen.into_iter().any(|(_, slot)| slot.chosen.is_some() && slot.decided.is_none());
+        if self.settling && !open {
+            self.settling = false;
+            out.tell(ViewChangerInput::Settled(self.view));
+        }
+    }
+
+    /// Hands the decided batches that follow the last one to the executor, all in one mail.
+    pub(super) fn try_deliver(&mut self, out: &mut Outbox<NoTimer>) {
+        let mut batches = Vec::new();
+        loop {
+            let next = self.delivered.next();
+            let Some(slot) = self.slots.get(&next) else { break };
+            let Some(batch) = slot.decided.and_then(|digest| slot.body(digest)) else { break };
+            batches.push((next, batch));
+            self.delivered = next;
+        }
+        if !batches.is_empty() {
+            self.next_proposal = self.next_proposal.max(self.delivered.next());
+            out.tell(ExecutorInput::Execute(batches));
+            self.grant(out);
+        }
+    }
+}
+
+/// The digest for which at least `count` distinct senders voted.
+fn majority(votes: &BTreeMap<ReplicaId, Digest>, count: usize) -> Option<Digest> {
+    let enough = |digest: &&Digest| votes.values().filter(|vote| vote == digest).count() >= count;
+    votes.values().find(enough).copied()
+}

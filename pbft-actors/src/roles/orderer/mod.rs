@@ -1,0 +1,271 @@
+//! The three-phase orderer: slots, votes and water marks; whether this replica votes in its view
+//! (PROTOCOL 5).
+
+mod bodies;
+mod decide;
+mod propose;
+mod retransmit;
+mod slot;
+mod view;
+mod vote;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::crypto::Digest;
+use crate::message::{Batch, Checkpoint, Peer, PrePrepare, Status, Verified, Vote};
+use crate::ports::config::Tuning;
+use crate::ports::service::AnyService;
+use crate::role::{Event, OrdererInput, Outbox, Role};
+use crate::roles::RateLimit;
+use crate::types::{ClientId, Now, Quorums, ReplicaId, Seq, View, Window};
+use slot::Slot;
+
+/// Messages of a view that is being entered, kept per sender: they may overtake its NEW-VIEW.
+const OVERTAKEN_PER_PEER_MAX: usize = 256;
+
+/// The orderer waits for nothing by itself: it repeats when the view changer says that a STATUS is due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum NoTimer {}
+
+/// What an orderer needs to know.
+pub(crate) struct OrdererConfig {
+    pub(crate) own: ReplicaId,
+    pub(crate) quorums: Quorums,
+    pub(crate) checkpoint_interval: u64,
+    pub(crate) window: u64,
+    pub(crate) tuning: Tuning,
+    pub(crate) service: Arc<dyn AnyService>,
+}
+
+/// A message of a later view than this replica votes in.
+#[derive(Debug)]
+enum Overtaken {
+    PrePrepare(PrePrepare),
+    Prepare(Vote),
+    Commit(Vote),
+}
+
+impl Overtaken {
+    fn view(&self) -> View {
+        match self {
+            Self::PrePrepare(message) => message.view,
+            Self::Prepare(vote) | Self::Commit(vote) => vote.view,
+        }
+    }
+}
+
+/// The orderer's state.
+pub(crate) struct Orderer {
+    config: OrdererConfig,
+    window: Window,
+    view: View,
+    /// False from `Freeze` until `Enter`.
+    active: bool,
+    /// False while this replica has no memory (PROTOCOL 11).
+    voting: bool,
+    /// Above the stable checkpoint, up to K past the high water mark.
+    slots: BTreeMap<Seq, Slot>,
+    /// The last batch handed to the executor.
+    delivered: Seq,
+    /// Own checkpoints from the stable one up, for C.
+    checkpoints: BTreeMap<Seq, Digest>,
+    /// Fresh proposals of this view start here; below it NEW-VIEW chose.
+    fresh_from: Seq,
+    /// At the primary: the next free seq.
+    next_proposal: Seq,
+    /// At the primary: where only null may be proposed.
+    contested: BTreeSet<Seq>,
+    /// At the primary: batches that were granted a place that null took.
+    displaced: VecDeque<Arc<Batch>>,
+    /// The grant that the batcher holds.
+    granted: Option<(View, Seq, usize)>,
+    /// The view changer wants to know of the first batch committed in this view.
+    progress_wanted: bool,
+    /// Batches that NEW-VIEW chose are not all decided here yet.
+    settling: bool,
+    /// As the new primary: what must be held before NEW-VIEW leaves.
+    gathering: Option<(View, Vec<(Seq, Digest)>)>,
+    overtaken: BTreeMap<ReplicaId, VecDeque<Overtaken>>,
+    signed_only: BTreeSet<ClientId>,
+    answered: RateLimit,
+    /// STATUSes due since the last one was sent: an idle group says less.
+    quiet: u32,
+    last_status: Option<Status>,
+}
+
+impl Orderer {
+    pub(crate) fn new(config: OrdererConfig) -> Self {
+        Self {
+            window: Window::new(Seq::ZERO, config.window),
+            config,
+            view: View(0),
+            active: true,
+            voting: false,
+            slots: BTreeMap::new(),
+            delivered: Seq::ZERO,
+            checkpoints: BTreeMap::new(),
+            fresh_from: Seq(1),
+            next_proposal: Seq(1),
+            contested: BTreeSet::new(),
+            displaced: VecDeque::new(),
+            granted: None,
+            progress_wanted: true,
+            settling: false,
+            gathering: None,
+            overtaken: BTreeMap::new(),
+            signed_only: BTreeSet::new(),
+            answered: RateLimit::default(),
+            quiet: 0,
+            last_status: None,
+        }
+    }
+
+    fn primary(&self) -> ReplicaId {
+        self.config.quorums.primary(self.view)
+    }
+
+    fn is_primary(&self) -> bool {
+        self.primary() == self.config.own
+    }
+
+    /// Whether a vote of this replica in its view may be cast now.
+    fn may_vote(&self) -> bool {
+        self.active && self.voting
+    }
+
+    /// Votes this far above the high water mark are kept: their sender's window is ahead by up to K.
+    fn is_kept(&self, seq: Seq) -> bool {
+        self.window.low() < seq && seq <= self.window.high().plus(self.config.checkpoint_interval)
+    }
+
+    fn slot(&mut self, seq: Seq) -> &mut Slot {
+        self.slots.entry(seq).or_default()
+    }
+
+    /// Keeps a message of a view that this replica is not in yet.
+    fn keep_overtaken(&mut self, from: ReplicaId, message: Overtaken) {
+        let kept = self.overtaken.entry(from).or_default();
+        if kept.len() == OVERTAKEN_PER_PEER_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(message);
+    }
+
+    fn on_stable(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
+        if seq <= self.window.low() {
+            return;
+        }
+        let reached = self.is_kept_high();
+        self.window = Window::new(seq, self.window.length());
+        self.slots = self.slots.split_off(&seq.next());
+        self.checkpoints = self.checkpoints.split_off(&seq);
+        self.contested = self.contested.split_off(&seq.next());
+        self.next_proposal = self.next_proposal.max(seq.next());
+        // What was kept above the old high water mark counts now.
+        let entering: Vec<Seq> = self.slots.range(..=reached).map(|(seq, _)| *seq).collect();
+        for seq in entering {
+            self.try_slot(now, seq, out);
+        }
+        self.try_displaced(out);
+        self.grant(out);
+    }
+
+    fn is_kept_high(&self) -> Seq {
+        self.window.high().plus(self.config.checkpoint_interval)
+    }
+
+    /// Does whatever has become possible at a seq.
+    fn try_slot(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
+        self.try_choose(seq, out);
+        self.try_accept(now, seq, out);
+        self.try_prepared(seq, out);
+        self.try_committed(seq, out);
+    }
+
+    fn on_own_checkpoint(&mut self, checkpoint: Checkpoint) {
+        self.checkpoints.insert(checkpoint.seq, checkpoint.digest);
+    }
+
+    fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+        // Down, too: a replica that repairs its state executes again what it holds.
+        self.delivered = seq;
+        self.checkpoints.retain(|held, _| *held <= seq);
+        self.next_proposal = self.next_proposal.max(seq.next());
+        self.try_deliver(out);
+    }
+
+    fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<NoTimer>) {
+        self.voting = voting;
+        if voting {
+            let seqs: Vec<Seq> = self.slots.keys().copied().collect();
+            for seq in seqs {
+                self.try_slot(now, seq, out);
+            }
+            self.grant(out);
+        }
+    }
+}
+
+/// The replica at the other end of a link between replicas.
+fn sender<M>(message: &Verified<M>) -> Option<ReplicaId> {
+    match message.from() {
+        Peer::Replica(id) => Some(id),
+        Peer::Client(_) => None,
+    }
+}
+
+impl Role for Orderer {
+    type Input = OrdererInput;
+    type Timer = NoTimer;
+
+    fn on_input(&mut self, now: Now, input: OrdererInput, out: &mut Outbox<NoTimer>) {
+        match input {
+            OrdererInput::Propose { view, batch } => self.on_propose(view, batch, out),
+            OrdererInput::Found(requests) => self.on_found(now, requests, out),
+            OrdererInput::PrePrepare(message) => {
+                if let Some(from) = sender(&message) {
+                    self.on_pre_prepare(now, from, message.into_inner(), out);
+                }
+            }
+            OrdererInput::Prepare(vote) => {
+                if let Some(from) = sender(&vote) {
+                    self.on_prepare(now, from, *vote, out);
+                }
+            }
+            OrdererInput::Commit(vote) => {
+                if let Some(from) = sender(&vote) {
+                    self.on_commit(from, *vote, out);
+                }
+            }
+            OrdererInput::Decided(vote) => {
+                if let Some(from) = sender(&vote) {
+                    self.on_decided(from, *vote, out);
+                }
+            }
+            OrdererInput::OwnPrePrepare(vote) => self.on_own_pre_prepare(vote, out),
+            OrdererInput::OwnPrepare(vote) => self.on_prepare(now, self.config.own, vote, out),
+            OrdererInput::OwnCommit(vote) => self.on_commit(self.config.own, vote, out),
+            OrdererInput::Fetch(fetch) => self.on_fetch(&fetch, out),
+            OrdererInput::BatchData(data) => self.on_batch_data(now, data.into_inner(), out),
+            OrdererInput::Status(status) => self.on_status(now, &status, out),
+            OrdererInput::StatusDue { view_changes } => self.on_status_due(now, view_changes, out),
+            OrdererInput::OwnCheckpoint(checkpoint) => self.on_own_checkpoint(checkpoint),
+            OrdererInput::Stable(seq) => self.on_stable(now, seq, out),
+            OrdererInput::Jumped(seq) => self.on_jumped(seq, out),
+            OrdererInput::Freeze(view) => self.on_freeze(view, out),
+            OrdererInput::Gather { view, chosen } => self.on_gather(view, chosen, out),
+            OrdererInput::Enter(enter) => self.on_enter(now, enter, out),
+            OrdererInput::Voting(voting) => self.on_voting(now, voting, out),
+        }
+    }
+
+    fn on_timer(&mut self, _now: Now, timer: NoTimer, _out: &mut Outbox<NoTimer>) {
+        match timer {}
+    }
+}
+
+/// A peer did what no correct replica does.
+fn misbehaved(replica: ReplicaId, what: &'static str) -> Event {
+    Event::Misbehaved { replica, what }
+}

@@ -1,0 +1,133 @@
+//! Leaving a view and entering the next (PROTOCOL 7.1, 7.2 and 7.5).
+
+use super::*;
+use crate::message::{Entry, PrePrepared, Prepared, ProofState};
+use crate::role::{Effect, Enter, Frozen, ViewChangerInput};
+
+impl Orderer {
+    /// Stops voting and says, as of this instant, what was promised.
+    pub(super) fn on_freeze(&mut self, view: View, out: &mut Outbox<NoTimer>) {
+        assert!(view >= self.view, "a replica does not go back from view {} to {view}", self.view);
+        if view == self.view && self.active {
+            return;
+        }
+        if let Some(last) = view.0.checked_sub(1) {
+            out.effects.push(Effect::Fence(View(last)));
+        }
+        self.view = view;
+        self.active = false;
+        self.granted = None;
+        self.gathering = None;
+        self.displaced.clear();
+        let low = self.window.low();
+        let mut frozen = Frozen {
+            view,
+            stable: low,
+            checkpoints: Vec::new(),
+            prepared: Vec::new(),
+            pre_prepared: Vec::new(),
+            disputed: self.disputed(),
+        };
+        let held = self.checkpoints.iter().filter(|(seq, _)| low <= **seq && **seq <= self.window.high());
+        frozen.checkpoints.extend(held.map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }));
+        for (seq, slot) in &self.slots {
+            let seq = *seq;
+            frozen.prepared.extend(slot.prepared_latest.map(|(digest, view)| Prepared { seq, digest, view }));
+            let promised = slot.pre_prepared.iter();
+            frozen.pre_prepared.extend(promised.map(|(digest, view)| PrePrepared {
+                seq,
+                digest: *digest,
+                view: *view,
+            }));
+        }
+        out.tell(ViewChangerInput::Frozen(frozen));
+    }
+
+    /// Clients whose wrong MAC blocks a seq.
+    fn disputed(&self) -> Vec<ClientId> {
+        let blocked = self.slots.values().filter(|slot| slot.accepted.is_none());
+        let entries =
+            blocked.filter_map(|slot| slot.proposal.as_ref()).flat_map(|proposal| &proposal.entries);
+        let bad = entries.filter_map(|entry| match entry {
+            Entry::Inline(request) if request.proof_state() == ProofState::Bad && !request.is_signed() => {
+                Some(request.id().client)
+            }
+            _ => None,
+        });
+        bad.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(super) fn on_gather(&mut self, view: View, chosen: Vec<(Seq, Digest)>, out: &mut Outbox<NoTimer>) {
+        if view != self.view || self.active {
+            return;
+        }
+        for (seq, digest) in &chosen {
+            if *seq > self.window.low() {
+                self.fetch_if_missing(*seq, *digest, out);
+            }
+        }
+        self.gathering = Some((view, chosen));
+        self.try_gathered(out);
+    }
+
+    pub(super) fn on_enter(&mut self, now: Now, enter: Enter, out: &mut Outbox<NoTimer>) {
+        if enter.view < self.view || (enter.view == self.view && self.active) {
+            return;
+        }
+        if let Some(last) = enter.view.0.checked_sub(1) {
+            out.effects.push(Effect::Fence(View(last)));
+        }
+        self.view = enter.view;
+        self.active = true;
+        self.granted = None;
+        self.gathering = None;
+        self.displaced.clear();
+        self.progress_wanted = true;
+        for slot in self.slots.values_mut() {
+            slot.leave_view();
+        }
+        let last = enter.chosen.last().map_or(enter.checkpoint, |(seq, _)| *seq);
+        self.fresh_from = last.next();
+        self.next_proposal = self.fresh_from.max(self.window.low().next());
+        self.contested = enter.contested.into_iter().filter(|seq| *seq >= self.next_proposal).collect();
+        self.signed_only = enter.signed_only.into_iter().collect();
+        for (seq, digest) in enter.chosen {
+            if seq > self.window.low() {
+                self.slot(seq).chosen = Some(digest);
+                self.try_choose(seq, out);
+                if self.window.contains(seq) {
+                    self.fetch_if_missing(seq, digest, out);
+                }
+            }
+        }
+        self.settling = true;
+        self.try_settled(out);
+        self.replay_overtaken(now, out);
+        self.grant(out);
+    }
+
+    /// Accepts what NEW-VIEW chose: no authentication and no clock, a correct replica did both.
+    pub(super) fn try_choose(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+        if !self.active || !self.window.contains(seq) {
+            return;
+        }
+        let Some(slot) = self.slots.get(&seq).filter(|slot| slot.accepted.is_none()) else { return };
+        if let Some(batch) = slot.chosen.and_then(|digest| slot.body(digest)) {
+            self.accept(seq, batch, out);
+        }
+    }
+
+    /// Messages of this view that came before its NEW-VIEW.
+    fn replay_overtaken(&mut self, now: Now, out: &mut Outbox<NoTimer>) {
+        for (from, kept) in std::mem::take(&mut self.overtaken) {
+            for message in kept {
+                match message {
+                    message if message.view() < self.view => {}
+                    Overtaken::PrePrepare(message) => self.on_pre_prepare(now, from, message, out),
+                    Overtaken::Prepare(vote) => self.on_prepare(now, from, vote, out),
+                    Overtaken::Commit(vote) => self.on_commit(from, vote, out),
+                }
+            }
+        }
+    }
+}
