@@ -14,6 +14,9 @@ use crate::network::Attach;
 use crate::shared::Shared;
 use crate::socket;
 
+/// The last word of the handshake is this node's, so a refusal of its proof looks like this.
+const ENDED_EARLY: &str = "it ended soon after the handshake; if it keeps doing so, the replica's log says whether it refuses this node";
+
 /// A replica that this node calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Callee {
@@ -42,15 +45,20 @@ async fn keep_connected(shared: &Shared, network: &Addr<Network>, callee: &Calle
         match connect(shared, callee).await {
             Ok(authenticated) => {
                 let since = Instant::now();
-                last_problem.clear();
                 if let Ok(Some(link)) = network.send(Attach(authenticated)).await {
                     link.closed().await;
                 }
                 if since.elapsed() >= shared.limits.stable_after {
                     backoff.reset();
+                    last_problem.clear();
+                } else {
+                    report(callee, ENDED_EARLY.to_owned(), &mut last_problem);
                 }
             }
-            Err(error) => report(shared, callee, &error, &mut last_problem),
+            Err(error) => {
+                count(shared, &error);
+                report(callee, error.to_string(), &mut last_problem);
+            }
         }
         tokio::time::sleep(backoff.next()).await;
     }
@@ -66,13 +74,16 @@ async fn connect(shared: &Shared, callee: &Callee) -> Result<Authenticated, Conn
     timeout(deadline, connecting).await.unwrap_or(Err(ConnectError::Deadline))
 }
 
-/// Says what is wrong once, not at every attempt.
-fn report(shared: &Shared, callee: &Callee, error: &ConnectError, last_problem: &mut String) {
-    let Callee { id: replica, address } = callee;
+/// A replica that is not running is nobody's fault.
+fn count(shared: &Shared, error: &ConnectError) {
     if !matches!(error, ConnectError::Io(_)) {
         shared.gate.rejected(error.proven_peer(), error.reason());
     }
-    let problem = error.to_string();
+}
+
+/// Says what is wrong once, not at every attempt.
+fn report(callee: &Callee, problem: String, last_problem: &mut String) {
+    let Callee { id: replica, address } = callee;
     if problem == *last_problem {
         tracing::debug!(%replica, address, %problem, "still no connection");
     } else {

@@ -1,5 +1,17 @@
 //! TCP transport for `pbft-actors`: frames, handshake, links and the Network actor.
 //!
+//! ```no_run
+//! use pbft_net::{Listen, Tcp, TcpConfig};
+//!
+//! let replicas: Vec<String> = (7000..7004).map(|port| format!("127.0.0.1:{port}")).collect();
+//! let of_replica_2 = Tcp::new(TcpConfig::replica(Listen::At(replicas[2].clone()), replicas.clone()));
+//! let of_a_client = Tcp::new(TcpConfig::client(replicas));
+//! ```
+//!
+//! Both go to the builder of a replica or client as its transport, which starts them within the
+//! actix system. A connection that a transport refuses, and a message that it drops, is counted under
+//! a fixed word by its `Gate`; what an operator can mend is also said in the log, with the cure.
+//!
 //! | module | is |
 //! |---|---|
 //! | `tcp` | [`Tcp`], what an embedder gives to a replica or client |

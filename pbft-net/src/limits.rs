@@ -39,9 +39,9 @@ pub struct TcpLimits {
     pub links_max: usize,
     /// Connections of one client identity; the oldest makes room.
     pub links_per_client_max: usize,
-    /// Bytes that wait for one replica; what exceeds them is dropped.
+    /// Bytes that wait for one replica, but for a single larger message; what exceeds them is dropped.
     pub replica_queue_bytes: usize,
-    /// Bytes that wait for one connection of a client; what exceeds them is dropped.
+    /// The same for one connection of a client.
     pub client_queue_bytes: usize,
     /// How long a peer may take no byte of what waits for it.
     pub write_stall: Duration,

@@ -26,7 +26,7 @@ struct State {
 pub(crate) struct QueueFull;
 
 impl Queue {
-    /// A queue of at most `bytes_max` bytes.
+    /// A queue of at most `bytes_max` bytes, but for a single larger message.
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self { bytes_max, state: Mutex::default(), wake: Notify::new() }
     }
@@ -38,7 +38,7 @@ impl Queue {
             return Ok(());
         }
         let bytes = state.bytes + cost(&payload);
-        if bytes > self.bytes_max {
+        if bytes > self.bytes_max && !state.payloads.is_empty() {
             return Err(QueueFull);
         }
         state.bytes = bytes;
@@ -118,6 +118,13 @@ mod tests {
         assert_eq!(queue.push(payload(0)), Ok(()));
         assert_eq!(queue.take(usize::MAX).await.unwrap(), [payload(100), payload(0)]);
         assert_eq!(queue.state().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_single_message_always_fits() {
+        let queue = Queue::new(1);
+        assert_eq!(queue.push(payload(100)), Ok(()));
+        assert_eq!(queue.push(payload(0)), Err(QueueFull));
     }
 
     #[tokio::test]

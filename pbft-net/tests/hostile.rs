@@ -81,6 +81,18 @@ async fn a_slow_handshake_ends_at_the_deadline() {
     still_serves(&group, &mut zero).await;
 }
 
+/// 11: nor does a replica that accepts and says nothing hold up the one that calls it.
+#[actix_rt::test]
+async fn a_silent_replica_is_given_up_and_called_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut group = Group::of(1).with_limits(impatient());
+    group.addresses = vec![listener.local_addr().unwrap()];
+    let mut caller = group.start(client(1));
+    let _silent = listener.accept().await.unwrap();
+    caller.rejected(None, "handshake_deadline").await;
+    let _again = listener.accept().await.unwrap();
+}
+
 /// 11: half-open handshakes take each other's slots, and not those of an honest client.
 #[actix_rt::test]
 async fn half_open_handshakes_make_room_for_newer_ones() {

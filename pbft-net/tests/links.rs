@@ -195,6 +195,17 @@ async fn what_was_sent_before_the_end_still_arrives() {
 }
 
 #[actix_rt::test]
+async fn a_node_may_send_from_any_thread() {
+    let group = Group::of(1);
+    let (mut zero, mut caller) = (group.start(replica(0)), group.start(client(1)));
+    zero.connected(client(1)).await;
+    let outlet = zero.outlet;
+    let sending = move || outlet.send(vec![outbound(&[client(1)], vec![3])]);
+    std::thread::spawn(sending).join().unwrap();
+    assert_eq!(caller.frames(replica(0), 1).await[0].body[..], [3]);
+}
+
+#[actix_rt::test]
 async fn a_closed_node_is_not_there_any_more() {
     let mut group = Group::of(1);
     let zero = group.start(replica(0));
