@@ -429,6 +429,12 @@ fn a_node_that_calls_itself_or_hears_its_own_words_refuses() {
 }
 
 #[test]
+fn our_own_ephemeral_key_is_refused_whoever_signs_for_it() {
+    let run = Run { seeds: (1, 1), ..Run::between(CLIENT, REPLICA_0) };
+    assert_eq!(run.outcome(|_, message| message).0.unwrap_err(), HandshakeError::Reflection);
+}
+
+#[test]
 fn only_the_replica_that_was_wanted_may_answer() {
     let mut run = Run::between(CLIENT, REPLICA_0);
     run.wanted = ReplicaId(1);
