@@ -31,7 +31,8 @@ struct Arguments {
 }
 
 fn parse_replicas(text: &str) -> Result<(usize, usize), String> {
-    let number = |text: &str| text.trim_start_matches('=').parse::<usize>().map_err(|error| error.to_string());
+    let number =
+        |text: &str| text.trim_start_matches('=').parse::<usize>().map_err(|error| error.to_string());
     let (low, high) = match text.split_once("..") {
         Some((low, high)) => (number(low)?, number(high)?),
         None => (number(text)?, number(text)?),

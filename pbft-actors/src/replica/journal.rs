@@ -58,7 +58,9 @@ fn is_vote(effect: &Effect, view: View) -> bool {
     match effect {
         Effect::Send(_, message) => message.vote_view().is_some_and(|voted| voted <= view),
         Effect::Tell(Mail::Orderer(
-            OrdererInput::OwnPrePrepare(vote) | OrdererInput::OwnPrepare(vote) | OrdererInput::OwnCommit(vote),
+            OrdererInput::OwnPrePrepare(vote)
+            | OrdererInput::OwnPrepare(vote)
+            | OrdererInput::OwnCommit(vote),
         )) => vote.view <= view,
         _ => false,
     }

@@ -8,13 +8,13 @@ use super::node::seal_for;
 use super::plan::Micros;
 use super::rng::Rng;
 use super::service::{Behaviour, operation};
-use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
 #[cfg(test)]
 use crate::message::RequestKeys;
-#[cfg(test)]
-use crate::types::SessionId;
+use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
 use crate::role::{Message, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
+#[cfg(test)]
+use crate::types::SessionId;
 use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
 
 /// Operations that are not answered within this time are asked for again by their id.
@@ -143,7 +143,12 @@ impl SimClient {
     }
 
     /// Invokes as many operations as may be outstanding.
-    pub(super) fn work(&mut self, now: Monotonic, next_id: &mut u64, history: &mut Vec<Record>) -> Vec<(Peer, Bytes)> {
+    pub(super) fn work(
+        &mut self,
+        now: Monotonic,
+        next_id: &mut u64,
+        history: &mut Vec<Record>,
+    ) -> Vec<(Peer, Bytes)> {
         let mut frames = Vec::new();
         while self.to_invoke > 0 && (self.waiting.len() as u64) < self.outstanding_max {
             self.to_invoke -= 1;

@@ -181,7 +181,11 @@ impl Cluster {
             binding: self.agreed.binding(),
             quorums: self.plan.quorums,
             client_window: self.plan.client_window,
-            tuning: ClientTuning { retry: Millis(100), retry_max: Millis(2_000), sign_all: self.plan.sign_all },
+            tuning: ClientTuning {
+                retry: Millis(100),
+                retry_max: Millis(2_000),
+                sign_all: self.plan.sign_all,
+            },
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
         };
@@ -215,7 +219,8 @@ impl Cluster {
 
     /// Lets one thing happen; false if the time limit is reached first.
     pub(super) fn step(&mut self, until: Micros) -> bool {
-        let Some(Reverse((at, order))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= until) else {
+        let Some(Reverse((at, order))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= until)
+        else {
             self.now = self.now.max(until);
             return false;
         };
@@ -241,7 +246,9 @@ impl Cluster {
             }
             Happening::Durable { replica, incarnation, mark } => {
                 let mut turn = Turn::default();
-                if let Some(node) = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation) {
+                if let Some(node) =
+                    self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation)
+                {
                     node.on_durable(mark, &mut turn);
                     self.after_turn(replica, turn);
                     self.run_node(replica);
@@ -384,7 +391,9 @@ impl Cluster {
             match own {
                 Peer::Replica(id) => {
                     let log = match peer {
-                        Peer::Replica(id) => self.nodes[id.index()].as_ref().map_or(LogId::default(), |n| n.log),
+                        Peer::Replica(id) => {
+                            self.nodes[id.index()].as_ref().map_or(LogId::default(), |n| n.log)
+                        }
                         Peer::Client(_) => LogId::default(),
                     };
                     if let Some(node) = self.nodes[id.index()].as_mut() {

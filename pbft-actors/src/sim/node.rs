@@ -218,7 +218,8 @@ impl Node {
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {
-                        let executed = batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.digest()));
+                        let executed =
+                            batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.digest()));
                         turn.seen.extend(executed);
                     }
                     self.post(mail);

@@ -125,7 +125,8 @@ fn converge(cluster: &mut Cluster) -> bool {
         }
         cluster.invoke_one();
     }
-    cluster.run_until(cluster.now + PROGRESS_WITHIN, |cluster| cluster.clients_done() && cluster.is_converged())
+    cluster
+        .run_until(cluster.now + PROGRESS_WITHIN, |cluster| cluster.clients_done() && cluster.is_converged())
 }
 
 /// Restarts what is down, but for those that stay dead to the end.
@@ -174,7 +175,9 @@ fn report(cluster: &Cluster) -> RunReport {
 fn describe(cluster: &Cluster) -> String {
     let nodes = cluster.plan.quorums.replicas().map(|id| match &cluster.nodes[id.index()] {
         None => format!("{id}: down"),
-        Some(node) => format!("{id}: executed {} votes {} {}", node.executed(), node.votes(), node.describe()),
+        Some(node) => {
+            format!("{id}: executed {} votes {} {}", node.executed(), node.votes(), node.describe())
+        }
     });
     let nodes: Vec<String> = nodes.collect();
     let open = cluster.history.iter().filter(|record| record.completed.is_none()).count();

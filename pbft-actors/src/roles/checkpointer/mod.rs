@@ -88,7 +88,12 @@ impl Checkpointer {
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn describe(&self) -> String {
         let ahead = self.ahead.as_ref().map(|ahead| ahead.checkpoint.seq);
-        format!("stable {} ahead {ahead:?} transfer {} {}", self.stable, self.transfer.is_some(), self.memory.describe())
+        format!(
+            "stable {} ahead {ahead:?} transfer {} {}",
+            self.stable,
+            self.transfer.is_some(),
+            self.memory.describe()
+        )
     }
 
     fn own(&self) -> ReplicaId {
@@ -113,6 +118,7 @@ impl Checkpointer {
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.claim(checkpoint, out);
         self.try_ahead(now, out);
+        self.try_end_transfer(out);
     }
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
@@ -164,8 +170,7 @@ impl Checkpointer {
 
     fn on_certificate(&mut self, now: Now, certificate: Arc<Certificate>, out: &mut Outbox<CheckpointTimer>) {
         let checkpoint = certificate.checkpoint;
-        let void = certificate.votes.iter().any(|vote| self.memory.is_void(vote.sender, vote.log));
-        if void || checkpoint.seq < self.stable {
+        if !self.is_of_this_life(&certificate) || checkpoint.seq < self.stable {
             return;
         }
         if checkpoint.seq == self.stable {
@@ -190,6 +195,16 @@ impl Checkpointer {
             // Executed later, or fetched once the others dropped what leads there.
             None => {}
         }
+    }
+
+    /// Whether weak-many of a certificate's votes are under logs that count.
+    ///
+    /// One correct replica that still has the memory of what it signed is enough to know that the
+    /// digest is the group's. Asking it of every vote would void the only certificate there is when a
+    /// signer restarts, and a replica that is behind could not be helped any more (ADR 3).
+    fn is_of_this_life(&self, certificate: &Certificate) -> bool {
+        let counting = certificate.votes.iter().filter(|vote| !self.memory.is_void(vote.sender, vote.log));
+        counting.count() >= self.config.quorums.weak()
     }
 
     fn holders(&self, certificate: &Certificate) -> Vec<ReplicaId> {

@@ -79,8 +79,16 @@ impl Checkpointer {
         }
         let first = self.transfer.is_none();
         let turn = self.own().index();
-        let transfer =
-            Transfer { target, peers, turn, pages: Vec::new(), next: 0, silent: 0, failed: false, installing: false };
+        let transfer = Transfer {
+            target,
+            peers,
+            turn,
+            pages: Vec::new(),
+            next: 0,
+            silent: 0,
+            failed: false,
+            installing: false,
+        };
         transfer.ask(out);
         self.transfer = Some(transfer);
         if first {
@@ -147,6 +155,17 @@ impl Checkpointer {
 
     pub(super) fn on_install_needless(&mut self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
         if self.transfer.take_if(|transfer| transfer.target == checkpoint).is_some() {
+            self.tell_transferring(false, out);
+        }
+    }
+
+    /// Ends a transfer to what was reached by executing meanwhile.
+    pub(super) fn try_end_transfer(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        let (stable, taken) = (self.stable, &self.taken);
+        let reached = |target: Checkpoint| {
+            target.seq < stable || taken.get(&target.seq).is_some_and(|own| *own == target.digest)
+        };
+        if self.transfer.take_if(|transfer| !transfer.installing && reached(transfer.target)).is_some() {
             self.tell_transferring(false, out);
         }
     }

@@ -12,7 +12,9 @@ use thiserror::Error;
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{Binding, Busy, NeedSignature, Outcome, Peer, Refusal, Reply, RequestKeys, Verified};
 use crate::role::{Message, To};
-use crate::types::{ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View};
+use crate::types::{
+    ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View,
+};
 use outstanding::Outstanding;
 use session::Session;
 
@@ -121,14 +123,27 @@ impl Default for ClientTuning {
 #[derive(Clone, Debug)]
 pub(crate) enum ClientInput {
     /// Order an operation; the token comes back with the completion.
-    Invoke { token: u64, operation: Bytes, read_only: bool, timeout: Millis },
+    Invoke {
+        token: u64,
+        operation: Bytes,
+        read_only: bool,
+        timeout: Millis,
+    },
     /// What became of an earlier request.
-    Ask { token: u64, id: RequestId, timeout: Millis },
+    Ask {
+        token: u64,
+        id: RequestId,
+        timeout: Millis,
+    },
     Reply(Verified<Reply>),
     NeedSignature(Verified<NeedSignature>),
     Busy(Verified<Busy>),
     /// A link to a replica came up and gave a key for requests.
-    RequestKey { replica: ReplicaId, epoch: u32, key: MacKey },
+    RequestKey {
+        replica: ReplicaId,
+        epoch: u32,
+        key: MacKey,
+    },
     /// Time has passed.
     Tick,
 }
@@ -250,7 +265,8 @@ impl Client {
             let timestamp = self.next;
             self.next = timestamp.next();
             let id = RequestId { client: self.config.id, session, timestamp };
-            let mut sent = Outstanding::new(id, lowest.min(timestamp), queued, now.plus(self.config.tuning.retry));
+            let mut sent =
+                Outstanding::new(id, lowest.min(timestamp), queued, now.plus(self.config.tuning.retry));
             self.send_first(&mut sent, step);
             self.outstanding.insert(timestamp, sent);
         }
@@ -268,14 +284,7 @@ impl Client {
         self.retry_outstanding(now, step);
     }
 
-    fn on_ask(
-        &mut self,
-        now: Monotonic,
-        token: u64,
-        id: RequestId,
-        timeout: Millis,
-        step: &mut ClientStep,
-    ) {
+    fn on_ask(&mut self, now: Monotonic, token: u64, id: RequestId, timeout: Millis, step: &mut ClientStep) {
         if let Some(completion) = self.late.get(&id) {
             step.completions.push((token, completion.clone()));
             return;

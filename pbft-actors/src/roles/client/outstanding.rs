@@ -20,7 +20,12 @@ pub(super) struct Outstanding {
 }
 
 impl Outstanding {
-    pub(super) fn new(id: RequestId, answered_below: Timestamp, queued: Queued, resend_at: Monotonic) -> Self {
+    pub(super) fn new(
+        id: RequestId,
+        answered_below: Timestamp,
+        queued: Queued,
+        resend_at: Monotonic,
+    ) -> Self {
         let RequestId { client, session, timestamp } = id;
         let Queued { token, operation, read_only, deadline } = queued;
         Self {
@@ -128,7 +133,9 @@ impl Client {
         step: &mut ClientStep,
     ) {
         let retry = self.config.tuning.retry;
-        let Some(sent) = self.outstanding.values_mut().find(|sent| sent.digest == need.digest) else { return };
+        let Some(sent) = self.outstanding.values_mut().find(|sent| sent.digest == need.digest) else {
+            return;
+        };
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;

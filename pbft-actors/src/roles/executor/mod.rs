@@ -42,6 +42,8 @@ pub(crate) struct Executor {
     members: Members,
     /// The last batch executed.
     executed: Seq,
+    /// The state went back to repair itself: what the orderer sent before it heard of that is void.
+    rewound: bool,
     /// Agreed time of the last batch that had one.
     time: Wall,
     snapshots: BTreeMap<Seq, Snapshot>,
@@ -56,6 +58,7 @@ impl Executor {
             config,
             members: Members::default(),
             executed: Seq::ZERO,
+            rewound: false,
             time: Wall(0),
             snapshots: BTreeMap::new(),
             view: View(0),

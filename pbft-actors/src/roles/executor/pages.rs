@@ -56,8 +56,8 @@ impl Executor {
         out: &mut Outbox<NoTimer>,
     ) {
         let own = self.snapshots.get(&checkpoint.seq).map(Snapshot::root);
-        if own == Some(checkpoint.digest) && self.executed >= checkpoint.seq {
-            // Reached by executing while the pages were on their way.
+        if self.executed >= checkpoint.seq && own.is_none_or(|own| own == checkpoint.digest) {
+            // Reached by executing while the pages were on their way, and perhaps dropped again.
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;
         }
@@ -98,6 +98,7 @@ impl Executor {
                 self.table.restore(id, &value).expect("a client that this code wrote");
             }
         }
+        self.rewound = head.0 < self.executed;
         (self.executed, self.time) = head;
         self.state = state;
         self.snapshots.clear();

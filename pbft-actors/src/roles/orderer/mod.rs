@@ -137,7 +137,12 @@ impl Orderer {
             )
         });
         let open: Vec<String> = open.collect();
-        format!("h {} delivered {} next {} open {open:?}", self.window.low(), self.delivered, self.next_proposal)
+        format!(
+            "h {} delivered {} next {} open {open:?}",
+            self.window.low(),
+            self.delivered,
+            self.next_proposal
+        )
     }
 
     /// How many seqs something is held about.
