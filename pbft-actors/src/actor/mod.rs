@@ -1,3 +1,21 @@
-//! The actix carrier: each role in an actor of its own.
+//! The actix carrier: each role in an actor of its own, a hub through which every step's effects
+//! pass in order, and the two addresses an application holds: [`Replica`] and [`Client`].
 
+mod builder;
+mod client;
+mod clock;
+mod gate;
+mod hub;
+mod loopback;
+mod replica;
+mod role_actor;
+mod thread;
 pub mod transport;
+
+pub use builder::{ClientBuilder, GroupConfig, NotChosen, ReplicaBuilder, StartError};
+pub use client::{Ask, Client, Invoke, StopClient};
+pub use loopback::Loopback;
+pub use replica::{Directory, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop, Subscribe};
+
+pub use crate::role::Event;
+pub use crate::roles::client::{ClientTuning, Committed, InvokeError};

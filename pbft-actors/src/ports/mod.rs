@@ -3,3 +3,5 @@
 pub mod config;
 pub mod service;
 pub mod state;
+
+pub mod storage;

@@ -4,7 +4,8 @@ mod effect;
 mod mail;
 mod outbox;
 
-pub(crate) use effect::{Effect, Event, Message, Record, To};
+pub use effect::Event;
+pub(crate) use effect::{Effect, Message, Record, To};
 pub(crate) use mail::*;
 pub(crate) use outbox::{Outbox, TimerChange};
 

@@ -1,0 +1,296 @@
+//! From a description to a running replica or client. `start` exists only once everything that has
+//! no default was chosen.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use actix::prelude::*;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::client::{Client, SetOutlet};
+use super::gate::{ClientGate, Rejections, ReplicaGate};
+use super::hub::{Hub, Mailboxes, Wire};
+use super::replica::{Replica, SetHub};
+use super::role_actor::{InFlight, RoleActor};
+use super::transport::{Node, Transport, TransportError};
+use super::{clock, thread};
+use crate::crypto::{Identity, PublicKey};
+use crate::message::{Keyring, Opener, Peer};
+use crate::ports::config::{Agreed, Tuning, Violation};
+use crate::ports::service::Service;
+use crate::ports::storage::Memory;
+use crate::replica::{ReplicaConfig, Roles};
+use crate::roles::client::{self as role, ClientConfig, ClientTuning};
+use crate::types::{ClientId, LogId, ReplicaId, SessionId};
+
+/// What every node of a group knows.
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// What all must agree on.
+    pub agreed: Agreed,
+    /// What each replica may choose for itself.
+    pub tuning: Tuning,
+    /// Clients that may connect, with their public keys.
+    pub clients: BTreeMap<ClientId, PublicKey>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Rules of the configuration that are broken, all of them.
+    #[error("the configuration cannot work:{}", list(.0))]
+    Config(Vec<Violation>),
+    /// The identity is not the one that the configuration names.
+    #[error(
+        "the private key of {0} does not belong to the public key in the configuration; use the key that was made with it"
+    )]
+    Identity(String),
+    /// The transport did not start.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// No thread could be started.
+    #[error("no thread for the node: {0}")]
+    Thread(String),
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("\n  {violation}")).collect()
+}
+
+/// Nothing chosen yet.
+#[derive(Clone, Copy, Debug)]
+pub struct NotChosen;
+
+/// Describes a replica.
+pub struct ReplicaBuilder<S, J, T> {
+    group: GroupConfig,
+    id: ReplicaId,
+    identity: Identity,
+    service: S,
+    storage: J,
+    transport: T,
+}
+
+impl ReplicaBuilder<NotChosen, NotChosen, NotChosen> {
+    pub(super) fn new(group: GroupConfig, id: ReplicaId, identity: Identity) -> Self {
+        Self { group, id, identity, service: NotChosen, storage: NotChosen, transport: NotChosen }
+    }
+}
+
+impl<J, T> ReplicaBuilder<NotChosen, J, T> {
+    /// The service to replicate.
+    pub fn service<S: Service>(self, service: S) -> ReplicaBuilder<S, J, T> {
+        let Self { group, id, identity, storage, transport, .. } = self;
+        ReplicaBuilder { group, id, identity, service, storage, transport }
+    }
+}
+
+impl<S, T> ReplicaBuilder<S, NotChosen, T> {
+    /// Where it keeps what it must not forget.
+    pub fn storage(self, storage: Memory) -> ReplicaBuilder<S, Memory, T> {
+        let Self { group, id, identity, service, transport, .. } = self;
+        ReplicaBuilder { group, id, identity, service, storage, transport }
+    }
+}
+
+impl<S, J> ReplicaBuilder<S, J, NotChosen> {
+    /// What carries its messages.
+    pub fn transport<T: Transport>(self, transport: T) -> ReplicaBuilder<S, J, T> {
+        let Self { group, id, identity, service, storage, .. } = self;
+        ReplicaBuilder { group, id, identity, service, storage, transport }
+    }
+}
+
+impl<S: Service, T: Transport> ReplicaBuilder<S, Memory, T> {
+    /// Starts the replica on a thread of its own, under any kind of main.
+    ///
+    /// # Errors
+    /// Every broken rule of the configuration at once, a key that is not this replica's, an address
+    /// that cannot be used.
+    pub fn start(self) -> Result<Addr<Replica>, StartError> {
+        let Self { mut group, id, identity, service, storage: Memory, transport } = self;
+        group.agreed.service = S::NAME.to_owned();
+        group.agreed.service_version = S::VERSION;
+        group.check()?;
+        if group.agreed.replicas.get(id.index()) != Some(&identity.public_key()) {
+            return Err(StartError::Identity(format!("replica {id}")));
+        }
+        thread::spawn(format!("pbft-replica-{id}"), move || {
+            start_replica(group, id, identity, service, transport)
+        })
+    }
+}
+
+fn start_replica<S: Service, T: Transport>(
+    group: GroupConfig,
+    id: ReplicaId,
+    identity: Identity,
+    service: S,
+    transport: T,
+) -> Result<(Addr<Replica>, impl Future<Output = ()>), StartError> {
+    let (ended, end) = oneshot::channel();
+    let agreed = Arc::new(group.agreed.clone());
+    let log = clock::log_id();
+    let config = ReplicaConfig {
+        own: id,
+        identity: identity.clone(),
+        log,
+        agreed: agreed.clone(),
+        tuning: group.tuning.clone(),
+        service: Arc::new(service),
+        entropy: clock::entropy(),
+    };
+    let opener = Arc::new(RwLock::new(group.opener(Peer::Replica(id))));
+    let (in_flight, rejections) = (InFlight::default(), Arc::new(Rejections::default()));
+    let replica = Replica::new(id, opener.clone(), rejections.clone(), ended).start();
+    let hub = Hub::new(id, agreed.quorums(), in_flight.clone(), replica.clone()).start();
+    let (roles, first) = Roles::new(&config);
+    let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
+    macro_rules! start_role {
+        ($name:literal, $driver:expr) => {
+            RoleActor::new($name, $driver, hub.clone(), in_flight.clone()).start().recipient()
+        };
+    }
+    let mailboxes = Mailboxes {
+        batcher: start_role!("request batcher", batcher),
+        orderer: start_role!("three-phase orderer", orderer),
+        checkpointer: start_role!("checkpointer", checkpointer),
+        view_changer: start_role!("view-change manager", view_changer),
+        executor: start_role!("executor", executor),
+    };
+    let gate = Arc::new(ReplicaGate {
+        opener,
+        mailboxes: mailboxes.clone(),
+        in_flight,
+        replica: replica.clone(),
+        rejections,
+    });
+    let node = Node { own: Peer::Replica(id), identity, agreed, log };
+    let outlet = Box::new(transport).start(node, gate)?;
+    hub.do_send(Wire { mailboxes, outlet, first });
+    replica.do_send(SetHub(hub));
+    Ok((replica, async move {
+        // Fails only if the actor is gone, which ends the replica just as well.
+        let _ended = end.await;
+        // What is queued for the links is written before the system ends.
+        tokio::time::sleep(DRAIN).await;
+    }))
+}
+
+/// How long a stopped node's links may go on to write what was queued.
+const DRAIN: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Describes a client.
+pub struct ClientBuilder<T> {
+    group: GroupConfig,
+    id: ClientId,
+    identity: Identity,
+    tuning: ClientTuning,
+    transport: T,
+}
+
+impl ClientBuilder<NotChosen> {
+    pub(super) fn new(group: GroupConfig, id: ClientId, identity: Identity) -> Self {
+        Self { group, id, identity, tuning: ClientTuning::default(), transport: NotChosen }
+    }
+
+    /// What carries its messages.
+    pub fn transport<T: Transport>(self, transport: T) -> ClientBuilder<T> {
+        let Self { group, id, identity, tuning, .. } = self;
+        ClientBuilder { group, id, identity, tuning, transport }
+    }
+}
+
+impl<T> ClientBuilder<T> {
+    /// Retries and signatures.
+    pub fn tuning(mut self, tuning: ClientTuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+}
+
+impl<T: Transport> ClientBuilder<T> {
+    /// The service that the client talks to, if it should be compared in the handshake. Must be the
+    /// one that the replicas run.
+    pub fn service<S: Service>(mut self) -> Self {
+        self.group.agreed.service = S::NAME.to_owned();
+        self.group.agreed.service_version = S::VERSION;
+        self
+    }
+
+    /// Starts the client on a thread of its own, under any kind of main.
+    ///
+    /// # Errors
+    /// As [`ReplicaBuilder::start`].
+    pub fn start(self) -> Result<Addr<Client>, StartError> {
+        let Self { group, id, identity, tuning, transport } = self;
+        group.check()?;
+        if group.clients.get(&id) != Some(&identity.public_key()) {
+            return Err(StartError::Identity(format!("client {id}")));
+        }
+        thread::spawn(format!("pbft-client-{id}"), move || {
+            start_client(group, id, identity, tuning, transport)
+        })
+    }
+}
+
+fn start_client<T: Transport>(
+    group: GroupConfig,
+    id: ClientId,
+    identity: Identity,
+    tuning: ClientTuning,
+    transport: T,
+) -> Result<(Addr<Client>, impl Future<Output = ()>), StartError> {
+    let (ended, end) = oneshot::channel();
+    let quorums = group.agreed.quorums();
+    let config = ClientConfig {
+        id,
+        identity: identity.clone(),
+        binding: group.agreed.binding(),
+        quorums,
+        client_window: group.agreed.client_window,
+        tuning,
+        first_session: SessionId(clock::wall().0),
+        entropy: clock::entropy(),
+    };
+    let rejections = Arc::new(Rejections::default());
+    let client = Client::new(id, quorums, role::Client::new(config), rejections.clone(), ended).start();
+    let opener = group.opener(Peer::Client(id));
+    let gate = Arc::new(ClientGate { opener, client: client.clone(), rejections });
+    let agreed = Arc::new(group.agreed);
+    let node = Node { own: Peer::Client(id), identity, agreed, log: LogId::default() };
+    let outlet = Box::new(transport).start(node, gate)?;
+    client.do_send(SetOutlet(outlet));
+    Ok((client, async move {
+        let _ended = end.await;
+        tokio::time::sleep(DRAIN).await;
+    }))
+}
+
+impl GroupConfig {
+    /// A group with default tuning.
+    pub fn new(agreed: Agreed, clients: BTreeMap<ClientId, PublicKey>) -> Self {
+        Self { agreed, tuning: Tuning::default(), clients }
+    }
+
+    /// Every broken rule.
+    ///
+    /// # Errors
+    /// All of them at once.
+    pub fn check(&self) -> Result<(), StartError> {
+        let mut violations = self.agreed.violations();
+        violations.extend(self.tuning.violations());
+        if violations.is_empty() { Ok(()) } else { Err(StartError::Config(violations)) }
+    }
+
+    fn opener(&self, own: Peer) -> Opener {
+        let Agreed { checkpoint_interval, window, .. } = self.agreed;
+        let replicas = self.agreed.replicas.clone();
+        let mut keyring = Keyring::new(own, self.agreed.quorums(), self.agreed.binding(), replicas);
+        for (id, key) in &self.clients {
+            keyring.insert_client(*id, *key);
+        }
+        Opener { keyring, interval: checkpoint_interval, window }
+    }
+}

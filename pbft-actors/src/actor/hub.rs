@@ -1,0 +1,211 @@
+//! The hub of one replica: the journal actor. Takes each step's whole effect list, in order, lets it
+//! out as far as it is durable, and marks the end of a turn.
+
+use actix::prelude::*;
+
+use super::replica::{Events, Replica, RoleDown};
+use super::role_actor::{InFlight, Mails};
+use super::transport::{Outbound, Outlet};
+use crate::message::Peer;
+use crate::replica::JournalStage;
+use crate::role::{
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
+};
+use crate::types::{Quorums, ReplicaId};
+
+/// The effects of one step.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Step {
+    pub(super) effects: Vec<Effect>,
+}
+
+/// A role panicked.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct RoleFailed {
+    pub(super) role: &'static str,
+    pub(super) what: String,
+}
+
+/// Everyone the hub tells.
+#[derive(Clone)]
+pub(super) struct Mailboxes {
+    pub(super) batcher: Recipient<Mails<BatcherInput>>,
+    pub(super) orderer: Recipient<Mails<OrdererInput>>,
+    pub(super) checkpointer: Recipient<Mails<CheckpointerInput>>,
+    pub(super) view_changer: Recipient<Mails<ViewChangerInput>>,
+    pub(super) executor: Recipient<Mails<ExecutorInput>>,
+}
+
+/// Gives the hub the mailboxes, which are made after it, and the way out.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Wire {
+    pub(super) mailboxes: Mailboxes,
+    pub(super) outlet: Box<dyn Outlet>,
+    pub(super) first: Mail,
+}
+
+/// Ends the replica's links.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Close;
+
+/// The journal actor.
+pub(super) struct Hub {
+    own: ReplicaId,
+    quorums: Quorums,
+    stage: JournalStage,
+    in_flight: InFlight,
+    replica: Addr<Replica>,
+    wired: Option<(Mailboxes, Box<dyn Outlet>)>,
+    outbound: Vec<Outbound>,
+    events: Vec<Event>,
+    /// Inputs for each role that were released in this step.
+    batcher: Vec<BatcherInput>,
+    orderer: Vec<OrdererInput>,
+    checkpointer: Vec<CheckpointerInput>,
+    view_changer: Vec<ViewChangerInput>,
+    executor: Vec<ExecutorInput>,
+}
+
+impl Hub {
+    pub(super) fn new(own: ReplicaId, quorums: Quorums, in_flight: InFlight, replica: Addr<Replica>) -> Self {
+        Self {
+            own,
+            quorums,
+            stage: JournalStage::default(),
+            in_flight,
+            replica,
+            wired: None,
+            outbound: Vec::new(),
+            events: Vec::new(),
+            batcher: Vec::new(),
+            orderer: Vec::new(),
+            checkpointer: Vec::new(),
+            view_changer: Vec::new(),
+            executor: Vec::new(),
+        }
+    }
+
+    fn submit(&mut self, effects: Vec<Effect>) {
+        let (mut records, mut released) = (Vec::new(), Vec::new());
+        self.stage.submit(effects, &mut records, &mut released);
+        if !records.is_empty() {
+            // Memory mode: what is in memory is as durable as it gets.
+            self.stage.on_durable(self.stage.written(), &mut released);
+        }
+        for effect in released {
+            match effect {
+                Effect::Persist(_) | Effect::Fence(_) => {}
+                Effect::Event(event) => self.events.push(event),
+                Effect::Tell(mail) => self.sort(mail),
+                Effect::Send(to, message) => {
+                    let to = self.peers(to);
+                    self.outbound.push(Outbound { to, payload: message.payload() });
+                }
+            }
+        }
+        self.deliver();
+    }
+
+    fn sort(&mut self, mail: Mail) {
+        match mail {
+            Mail::Batcher(input) => self.batcher.push(input),
+            Mail::Orderer(input) => self.orderer.push(input),
+            Mail::Checkpointer(input) => self.checkpointer.push(input),
+            Mail::ViewChanger(input) => self.view_changer.push(input),
+            Mail::Executor(input) => self.executor.push(input),
+        }
+    }
+
+    /// One mail per role for all that a step told it.
+    fn deliver(&mut self) {
+        let Some((to, _)) = &self.wired else { return };
+        post(&to.orderer, &mut self.orderer, &self.in_flight);
+        post(&to.executor, &mut self.executor, &self.in_flight);
+        post(&to.batcher, &mut self.batcher, &self.in_flight);
+        post(&to.checkpointer, &mut self.checkpointer, &self.in_flight);
+        post(&to.view_changer, &mut self.view_changer, &self.in_flight);
+    }
+
+    fn peers(&self, to: To) -> Vec<Peer> {
+        match to {
+            To::Replica(id) => vec![Peer::Replica(id)],
+            To::Others => self.quorums.others(self.own).map(Peer::Replica).collect(),
+            To::Replicas(set) => set.iter().filter(|id| *id != self.own).map(Peer::Replica).collect(),
+            To::Client(id) => vec![Peer::Client(id)],
+        }
+    }
+
+    /// No mail is in flight: the batcher may propose, and what is to be sent leaves in one go.
+    fn end_turn(&mut self) {
+        if let Some((to, outlet)) = &self.wired {
+            if !self.outbound.is_empty() {
+                outlet.send(std::mem::take(&mut self.outbound));
+            }
+            self.in_flight.raise();
+            to.batcher.do_send(Mails { inputs: vec![BatcherInput::TurnEnd], turn_end: true });
+        }
+        if !self.events.is_empty() {
+            self.replica.do_send(Events(std::mem::take(&mut self.events)));
+        }
+    }
+}
+
+fn post<I: Send + 'static>(to: &Recipient<Mails<I>>, inputs: &mut Vec<I>, in_flight: &InFlight) {
+    if !inputs.is_empty() {
+        in_flight.raise();
+        to.do_send(Mails { inputs: std::mem::take(inputs), turn_end: false });
+    }
+}
+
+impl Actor for Hub {
+    type Context = Context<Self>;
+}
+
+impl Handler<Wire> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, wire: Wire, _context: &mut Self::Context) {
+        self.wired = Some((wire.mailboxes, wire.outlet));
+        self.sort(wire.first);
+        self.deliver();
+    }
+}
+
+impl Handler<Step> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, step: Step, _context: &mut Self::Context) {
+        self.submit(step.effects);
+        if self.in_flight.lower() {
+            self.end_turn();
+        }
+    }
+}
+
+impl Handler<RoleFailed> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, failed: RoleFailed, context: &mut Self::Context) {
+        if let Some((_, outlet)) = self.wired.take() {
+            outlet.close();
+        }
+        self.replica.do_send(RoleDown { role: failed.role, what: failed.what });
+        context.stop();
+    }
+}
+
+impl Handler<Close> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, _close: Close, context: &mut Self::Context) {
+        self.end_turn();
+        if let Some((_, outlet)) = self.wired.take() {
+            outlet.close();
+        }
+        context.stop();
+    }
+}

@@ -1,0 +1,294 @@
+//! The address of a running replica: what it is doing, who watches it, and its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::builder::{GroupConfig, NotChosen, ReplicaBuilder};
+use super::gate::Rejections;
+use super::hub::{Close, Hub};
+use crate::crypto::{Identity, PublicKey};
+use crate::message::{Checkpoint, Opener, Peer};
+use crate::role::Event;
+use crate::types::{ClientId, ReplicaId, Seq, View};
+
+/// A running replica. It lives on a thread of its own until it is told to [`Stop`], or a role panics.
+pub struct Replica {
+    own: ReplicaId,
+    status: ReplicaStatus,
+    subscribers: Vec<Recipient<ReplicaEvent>>,
+    hub: Option<Addr<Hub>>,
+    opener: Arc<RwLock<Opener>>,
+    rejections: Arc<Rejections>,
+    peers: BTreeSet<Peer>,
+    ended: Option<oneshot::Sender<()>>,
+}
+
+/// Where a replica stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReplicaStatus {
+    /// The view it is in, or moves to.
+    pub view: View,
+    /// Whether it still moves there.
+    pub changing: bool,
+    /// The last batch executed.
+    pub executed: Seq,
+    /// Operations executed since it started.
+    pub operations: u64,
+    /// The stable checkpoint; none before the first.
+    pub stable: Option<Checkpoint>,
+    /// Whether it has its memory and votes.
+    pub voting: bool,
+    /// Replicas it has a link with.
+    pub replicas: Vec<ReplicaId>,
+    /// Clients it has a link with.
+    pub clients: Vec<ClientId>,
+    /// View changes it took part in since it started.
+    pub view_changes: u64,
+    /// What was refused since it started, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+}
+
+/// Asks a replica where it stands.
+#[derive(Message)]
+#[rtype(result = "ReplicaStatus")]
+pub struct StatusRequest;
+
+/// Asks to be told of every event. A subscriber whose mailbox is full misses events.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Subscribe(pub Recipient<ReplicaEvent>);
+
+/// An event of a replica.
+#[derive(Message, Clone, PartialEq, Eq, Debug)]
+#[rtype(result = "()")]
+pub struct ReplicaEvent {
+    /// Whose.
+    pub replica: ReplicaId,
+    /// What.
+    pub event: Event,
+}
+
+/// Stops the replica: ends its links after what was sent is written, and its thread. Answered before
+/// the thread has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// The clients that may connect from now on, with their public keys; others are forgotten.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Directory(pub BTreeMap<ClientId, PublicKey>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Events(pub(super) Vec<Event>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct RoleDown {
+    pub(super) role: &'static str,
+    pub(super) what: String,
+}
+
+/// A link came up, or the last one to a peer ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Link {
+    pub(super) peer: Peer,
+    pub(super) up: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SetHub(pub(super) Addr<Hub>);
+
+impl Replica {
+    /// Starts to describe a replica of a group.
+    pub fn builder(
+        group: GroupConfig,
+        id: ReplicaId,
+        identity: Identity,
+    ) -> ReplicaBuilder<NotChosen, NotChosen, NotChosen> {
+        ReplicaBuilder::new(group, id, identity)
+    }
+
+    pub(super) fn new(
+        own: ReplicaId,
+        opener: Arc<RwLock<Opener>>,
+        rejections: Arc<Rejections>,
+        ended: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            own,
+            status: ReplicaStatus::default(),
+            subscribers: Vec::new(),
+            hub: None,
+            opener,
+            rejections,
+            peers: BTreeSet::new(),
+            ended: Some(ended),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let (status, replica) = (&mut self.status, self.own);
+        match event {
+            Event::ViewChangeStarted { view } => {
+                status.view = *view;
+                status.changing = true;
+                status.view_changes += 1;
+                tracing::info!(%replica, %view, "view change started");
+            }
+            Event::ViewInstalled { view, primary } => {
+                status.view = *view;
+                status.changing = false;
+                tracing::info!(%replica, %view, %primary, "view installed");
+            }
+            Event::StableCheckpoint { checkpoint } => {
+                status.stable = Some(*checkpoint);
+                tracing::debug!(%replica, seq = %checkpoint.seq, digest = %checkpoint.digest, "stable checkpoint");
+            }
+            Event::Executed { seq, operations } => {
+                status.executed = *seq;
+                status.operations += *operations as u64;
+            }
+            Event::Transferred { seq } => {
+                status.executed = *seq;
+                tracing::info!(%replica, %seq, "state transferred");
+            }
+            Event::Behind { target } => tracing::info!(%replica, %target, "behind: fetching state"),
+            Event::Voting { votes } => {
+                status.voting = *votes;
+                tracing::info!(%replica, votes, "voting");
+            }
+            Event::Rejoining { target } => tracing::warn!(%replica, %target, "memory lost: rejoining"),
+            Event::Misbehaved { replica: peer, what } => {
+                tracing::warn!(%replica, %peer, what, "a peer misbehaved")
+            }
+            Event::Diverged { seq, own, stable } => {
+                tracing::error!(%replica, %seq, %own, %stable, "own state differs from the group's: repairing it");
+            }
+            Event::Fatal { why } => tracing::error!(%replica, why, "stopping"),
+        }
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.note(&event);
+        let replica = self.own;
+        let note = ReplicaEvent { replica, event };
+        self.subscribers.retain(Recipient::connected);
+        for subscriber in &self.subscribers {
+            // A subscriber that does not keep up must not hold the replica back.
+            let _missed = subscriber.try_send(note.clone());
+        }
+    }
+
+    fn end(&mut self, context: &mut Context<Self>) {
+        if let Some(hub) = self.hub.take() {
+            hub.do_send(Close);
+        }
+        context.stop();
+    }
+}
+
+impl Actor for Replica {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _context: &mut Self::Context) {
+        if let Some(ended) = self.ended.take() {
+            let _nobody_waits = ended.send(());
+        }
+    }
+}
+
+impl Handler<StatusRequest> for Replica {
+    type Result = MessageResult<StatusRequest>;
+
+    fn handle(&mut self, _request: StatusRequest, _context: &mut Self::Context) -> Self::Result {
+        let mut status = self.status.clone();
+        for peer in &self.peers {
+            match peer {
+                Peer::Replica(id) => status.replicas.push(*id),
+                Peer::Client(id) => status.clients.push(*id),
+            }
+        }
+        status.rejected = self.rejections.snapshot();
+        MessageResult(status)
+    }
+}
+
+impl Handler<Subscribe> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, subscribe: Subscribe, _context: &mut Self::Context) {
+        self.subscribers.push(subscribe.0);
+    }
+}
+
+impl Handler<Directory> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, directory: Directory, _context: &mut Self::Context) {
+        let keyring = &mut self.opener.write().unwrap_or_else(PoisonError::into_inner).keyring;
+        let gone: Vec<ClientId> = keyring.clients().filter(|id| !directory.0.contains_key(id)).collect();
+        gone.into_iter().for_each(|id| keyring.remove_client(id));
+        directory.0.into_iter().for_each(|(id, key)| keyring.insert_client(id, key));
+    }
+}
+
+impl Handler<Stop> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, _stop: Stop, context: &mut Self::Context) {
+        tracing::info!(replica = %self.own, "stopping");
+        self.end(context);
+    }
+}
+
+impl Handler<Events> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, events: Events, context: &mut Self::Context) {
+        for event in events.0 {
+            let fatal = matches!(event, Event::Fatal { .. });
+            self.publish(event);
+            if fatal {
+                self.end(context);
+                return;
+            }
+        }
+    }
+}
+
+impl Handler<RoleDown> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, down: RoleDown, context: &mut Self::Context) {
+        self.publish(Event::Fatal { why: format!("the {} panicked: {}", down.role, down.what) });
+        self.end(context);
+    }
+}
+
+impl Handler<Link> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, link: Link, _context: &mut Self::Context) {
+        tracing::debug!(replica = %self.own, peer = %link.peer, up = link.up, "link");
+        if link.up {
+            self.peers.insert(link.peer);
+        } else {
+            self.peers.remove(&link.peer);
+        }
+    }
+}
+
+impl Handler<SetHub> for Replica {
+    type Result = ();
+
+    fn handle(&mut self, hub: SetHub, _context: &mut Self::Context) {
+        self.hub = Some(hub.0);
+    }
+}

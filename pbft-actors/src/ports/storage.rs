@@ -1,0 +1,6 @@
+//! Where a replica keeps what it must not forget.
+
+/// Nothing is kept: a replica that stops has lost its memory, and joins again by REJOIN. A group all
+/// of whose replicas stop has forgotten everything (PROTOCOL 11).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory;
