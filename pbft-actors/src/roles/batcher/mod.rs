@@ -3,6 +3,8 @@
 
 mod pending;
 mod propose;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,8 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};

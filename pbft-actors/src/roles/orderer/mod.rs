@@ -6,6 +6,8 @@ mod decide;
 mod propose;
 mod retransmit;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod view;
 mod vote;
 
