@@ -191,6 +191,17 @@ fn a_seq_that_a_member_has_passed_is_not_free_there() {
 }
 
 #[test]
+fn a_member_that_has_passed_a_seq_does_not_agree_to_a_batch_there() {
+    let passed = said(4).without_checkpoints();
+    let liar = said(0).p(4, digest(2), 7);
+    let votes = [said(0).prepared(4, digest(1), 5), said(0).q(4, digest(1), 5), liar, passed];
+    assert_eq!(decision(4, &votes), None);
+    let more = [said(0).prepared(4, digest(1), 5), said(0).q(4, digest(1), 5), said(0), votes[3].clone()];
+    let expected = [(1, null()), (2, null()), (3, null()), (4, digest(1))];
+    assert_eq!(decision(4, &more), starts(0, state(0), &expected));
+}
+
+#[test]
 fn a_seq_that_is_undetermined_waits_for_more_votes() {
     let liar = said(0).prepared(1, digest(9), 8);
     let honest = said(0).prepared(1, digest(1), 3);
