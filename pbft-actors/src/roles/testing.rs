@@ -10,7 +10,7 @@ use crate::message::{
     Request, RequestKeys, Signer, Verified, Vote, encode_pre_prepare,
 };
 use crate::ports::service::{AnyService, Execution, Query, Service};
-use crate::ports::state::State;
+use crate::ports::state::{PAGE_BYTES, State};
 use crate::role::{Effect, Mail, Outbox, Role};
 use crate::types::{
     ClientId, LogId, Millis, Monotonic, Now, Quorums, ReplicaId, Seq, SessionId, Timestamp, View, Wall,
@@ -184,7 +184,8 @@ impl Service for TestService {
     const NAME: &'static str = "test";
     const VERSION: u32 = 1;
 
-    /// `+` counts; `!` and `?` count, then panic and refuse; `#n` gives n bytes; `t` the time.
+    /// `+` counts; `!` and `?` count, then panic and refuse; `#n` gives n bytes; `t` the time; `wn`
+    /// writes n pages.
     fn execute(
         &self,
         state: &mut State,
@@ -193,12 +194,14 @@ impl Service for TestService {
     ) -> Result<Bytes, Refusal> {
         let count = state.cell::<u64>("count").get() + 1;
         state.cell_mut::<u64>("count").set(count)?;
+        let number = || std::str::from_utf8(&operation[1..]).unwrap().parse::<usize>().unwrap();
         match operation.first() {
             Some(b'!') => panic!("told to"),
             Some(b'?') => Err(Refusal::new(1_000, "told to")),
-            Some(b'#') => {
-                let length: usize = std::str::from_utf8(&operation[1..]).unwrap().parse().unwrap();
-                Ok(Bytes::from(vec![b'x'; length]))
+            Some(b'#') => Ok(Bytes::from(vec![b'x'; number()])),
+            Some(b'w') => {
+                state.write(0, &vec![b'w'; number() * PAGE_BYTES])?;
+                Ok(Bytes::new())
             }
             Some(b't') => Ok(Bytes::from(context.time.0.to_string())),
             _ => Ok(Bytes::from(count.to_string())),
