@@ -16,6 +16,8 @@
 //! | types | `types` |
 
 pub mod actor;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod adversary;
 pub mod codec;
 pub mod crypto;
 pub mod message;
@@ -23,4 +25,6 @@ pub mod ports;
 pub(crate) mod replica;
 pub(crate) mod role;
 pub(crate) mod roles;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod types;

@@ -1,2 +1,132 @@
-//! The simulator's command line.
-fn main() {}
+//! Runs the simulator over seeds: `vopr --seed S --runs N [--replicas 4..7] [--json]`.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use pbft_actors::sim::{FailureKind, RunReport, run};
+
+/// Runs whole clusters in virtual time under crashes, partitions and a lossy network.
+///
+/// Exit code 0 if every run held; 127 if one crashed, 128 if one made no progress, 129 if one broke
+/// safety, with the line that replays it.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, one run each.
+    #[arg(long, default_value_t = 1)]
+    runs: u64,
+    /// Replicas: one number, or a range such as 4..7, both ends included, run one after the other.
+    #[arg(long, default_value = "4..7", value_parser = parse_replicas)]
+    replicas: (usize, usize),
+    /// One JSON object per group size instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Print the trace hash of every run.
+    #[arg(long)]
+    trace: bool,
+}
+
+fn parse_replicas(text: &str) -> Result<(usize, usize), String> {
+    let number =
+        |text: &str| text.trim_start_matches('=').parse::<usize>().map_err(|error| error.to_string());
+    let (low, high) = match text.split_once("..") {
+        Some((low, high)) => (number(low)?, number(high)?),
+        None => (number(text)?, number(text)?),
+    };
+    if low < 4 || high > 31 || low > high {
+        return Err(format!("{text} is no range within 4..31"));
+    }
+    Ok((low, high))
+}
+
+#[derive(Default)]
+struct Totals {
+    runs: u64,
+    sum: RunReport,
+}
+
+impl Totals {
+    fn add(&mut self, report: &RunReport) {
+        self.runs += 1;
+        let sum = &mut self.sum;
+        sum.trace = sum.trace.rotate_left(1) ^ report.trace;
+        sum.simulated_micros += report.simulated_micros;
+        sum.events += report.events;
+        sum.frames += report.frames;
+        sum.operations += report.operations;
+        sum.batches += report.batches;
+        sum.view_changes += report.view_changes;
+        sum.transfers += report.transfers;
+        sum.crashes += report.crashes;
+        sum.rejoins += report.rejoins;
+        sum.stable_checkpoints += report.stable_checkpoints;
+    }
+
+    fn print(&self, n: usize, seconds: f64, json: bool) {
+        let Self { runs, sum } = self;
+        let simulated = sum.simulated_micros as f64 / 1e6;
+        if json {
+            let line = serde_json::json!({
+                "replicas": n, "runs": runs, "seconds": seconds,
+                "runs_per_s": *runs as f64 / seconds, "simulated_s": simulated,
+                "simulated_s_per_s": simulated / seconds, "events": sum.events, "frames": sum.frames,
+                "frames_per_s": sum.frames as f64 / seconds, "operations": sum.operations,
+                "batches": sum.batches, "view_changes": sum.view_changes, "transfers": sum.transfers,
+                "crashes": sum.crashes, "rejoins": sum.rejoins,
+                "stable_checkpoints": sum.stable_checkpoints, "trace": format!("{:016x}", sum.trace),
+            });
+            println!("{line}");
+            return;
+        }
+        println!(
+            "n={n}: {runs} runs held, {:.0} runs/s, {:.0} simulated s/s, {:.0} frames/s; {} operations, {} batches, \
+             {} view changes, {} transfers, {} crashes, {} rejoins, trace {:016x}",
+            *runs as f64 / seconds,
+            simulated / seconds,
+            sum.frames as f64 / seconds,
+            sum.operations,
+            sum.batches,
+            sum.view_changes,
+            sum.transfers,
+            sum.crashes,
+            sum.rejoins,
+            sum.trace,
+        );
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    for n in arguments.replicas.0..=arguments.replicas.1 {
+        let started = Instant::now();
+        let mut totals = Totals::default();
+        for seed in arguments.seed..arguments.seed.saturating_add(arguments.runs) {
+            match run(seed, n) {
+                Ok(report) => {
+                    if arguments.trace {
+                        println!("n={n} seed={seed} trace={:016x}", report.trace);
+                    }
+                    totals.add(&report);
+                }
+                Err(failure) => {
+                    eprintln!("n={n} seed={seed}: {failure}");
+                    eprintln!(
+                        "replay: cargo run --release -p pbft-actors --features sim --bin vopr -- \
+                         --seed {seed} --runs 1 --replicas {n}"
+                    );
+                    return exit_code(failure.kind);
+                }
+            }
+        }
+        totals.print(n, started.elapsed().as_secs_f64(), arguments.json);
+    }
+    ExitCode::SUCCESS
+}
+
+fn exit_code(kind: FailureKind) -> ExitCode {
+    ExitCode::from(kind as u8)
+}

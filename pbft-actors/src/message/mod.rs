@@ -3,6 +3,7 @@
 mod batch;
 mod checkpoint;
 mod frame;
+mod handshake;
 mod keyring;
 mod kind;
 mod limits;
@@ -21,6 +22,10 @@ mod vote;
 pub use batch::{Batch, Choice, Entry, PrePrepare};
 pub use checkpoint::{Certificate, Checkpoint};
 pub use frame::{FRAME_OVERHEAD_BYTES, Frame, FrameError, HEADER_BYTES, LinkKeys, Payload};
+pub use handshake::{
+    Difference, Differences, Established, Failure, Fresh, HANDSHAKE_BYTES_MAX, HandshakeError, Initiator,
+    Introduction, IntroductionError, Responder, VersionRange,
+};
 pub use keyring::{Binding, CLIENTS_WITH_KEYS_MAX, ClusterId, Keyring, RequestKeys};
 pub use kind::Kind;
 pub use limits::*;

@@ -1,1 +1,12 @@
-//! A replica without a carrier.
+//! A replica without a carrier: its roles with their timers, the way from a message to a role, and
+//! the stage between a step's effects and the world.
+
+mod driver;
+mod journal;
+mod roles;
+mod route;
+
+pub(crate) use driver::Driver;
+pub(crate) use journal::{JournalStage, Mark};
+pub(crate) use roles::{ReplicaConfig, Roles};
+pub(crate) use route::{Inbound, route};

@@ -181,6 +181,8 @@ pub(crate) enum CheckpointerInput {
     },
     /// From the executor: the pages were what was asked for, and are the state now.
     Installed(Checkpoint),
+    /// From the executor: the checkpoint was reached by executing meanwhile.
+    InstallNeedless(Checkpoint),
     /// From the executor: the pages were not what was asked for.
     InstallFailed(Checkpoint),
     /// From the carrier: a link to a replica came up and showed its log.

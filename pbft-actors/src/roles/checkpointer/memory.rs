@@ -57,6 +57,12 @@ impl Memory {
         self.phase == Phase::Voting
     }
 
+    /// Where it stands, for people.
+    #[cfg(any(test, feature = "sim"))]
+    pub(super) fn describe(&self) -> String {
+        format!("{:?} answers {}", self.phase, self.answers.len())
+    }
+
     /// Whether a signature under this log is void: a later log of the replica is known.
     pub(super) fn is_void(&self, replica: ReplicaId, log: LogId) -> bool {
         self.oldest.get(&replica).is_some_and(|oldest| log < *oldest)

@@ -6,7 +6,7 @@ mod memory;
 mod tests;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -80,6 +80,24 @@ impl Checkpointer {
         }
     }
 
+    /// Whether this replica has its memory and votes.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn votes(&self) -> bool {
+        self.memory.votes()
+    }
+
+    /// Where it stands, for people.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn describe(&self) -> String {
+        let ahead = self.ahead.as_ref().map(|ahead| ahead.checkpoint.seq);
+        format!(
+            "stable {} ahead {ahead:?} transfer {} {}",
+            self.stable,
+            self.transfer.is_some(),
+            self.memory.describe()
+        )
+    }
+
     fn own(&self) -> ReplicaId {
         self.config.signer.sender
     }
@@ -102,6 +120,7 @@ impl Checkpointer {
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.claim(checkpoint, out);
         self.try_ahead(now, out);
+        self.try_end_transfer(out);
     }
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
@@ -153,8 +172,7 @@ impl Checkpointer {
 
     fn on_certificate(&mut self, now: Now, certificate: Arc<Certificate>, out: &mut Outbox<CheckpointTimer>) {
         let checkpoint = certificate.checkpoint;
-        let void = certificate.votes.iter().any(|vote| self.memory.is_void(vote.sender, vote.log));
-        if void || checkpoint.seq < self.stable {
+        if !self.is_of_this_life(&certificate) || checkpoint.seq < self.stable {
             return;
         }
         if checkpoint.seq == self.stable {
@@ -179,6 +197,16 @@ impl Checkpointer {
             // Executed later, or fetched once the others dropped what leads there.
             None => {}
         }
+    }
+
+    /// Whether weak-many of a certificate's votes are under logs that count.
+    ///
+    /// One correct replica that still has the memory of what it signed is enough to know that the
+    /// digest is the group's. Asking it of every vote would void the only certificate there is when a
+    /// signer restarts, and a replica that is behind could not be helped any more (ADR 3).
+    fn is_of_this_life(&self, certificate: &Certificate) -> bool {
+        let counting = certificate.votes.iter().filter(|vote| !self.memory.is_void(vote.sender, vote.log));
+        counting.count() >= self.config.quorums.weak()
     }
 
     fn holders(&self, certificate: &Certificate) -> Vec<ReplicaId> {
@@ -269,6 +297,7 @@ impl Role for Checkpointer {
                 }
             }
             CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
+            CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
             CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
             CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
             CheckpointerInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),

@@ -20,6 +20,8 @@ pub(super) struct Transfer {
     /// The index asked for.
     next: u64,
     silent: u32,
+    /// The last peer was no help: it is silent, lied, or has the checkpoint no longer.
+    failed: bool,
     /// All pages are with the executor.
     installing: bool,
 }
@@ -36,14 +38,14 @@ impl Transfer {
         }
     }
 
-    /// Leaves the peer and begins with the next one.
-    fn turn(&mut self, out: &mut Outbox<CheckpointTimer>) {
+    /// Leaves the peer; the next one is asked, from the start, when the retry timer comes.
+    fn leave_peer(&mut self) {
         self.turn += 1;
         self.pages.clear();
         self.next = 0;
         self.silent = 0;
+        self.failed = true;
         self.installing = false;
-        self.ask(out);
     }
 }
 
@@ -69,16 +71,24 @@ impl Checkpointer {
         out: &mut Outbox<CheckpointTimer>,
     ) {
         let better = self.transfer.as_ref().is_none_or(|running| {
-            // A running transfer goes on until its peers fall silent; then it follows the group.
-            running.target.seq < target.seq && running.silent >= PATIENCE
+            // A running transfer goes on until a peer is no help; then it follows the group.
+            running.target.seq < target.seq && running.failed
         });
         if !better || peers.is_empty() {
             return;
         }
         let first = self.transfer.is_none();
         let turn = self.own().index();
-        let transfer =
-            Transfer { target, peers, turn, pages: Vec::new(), next: 0, silent: 0, installing: false };
+        let transfer = Transfer {
+            target,
+            peers,
+            turn,
+            pages: Vec::new(),
+            next: 0,
+            silent: 0,
+            failed: false,
+            installing: false,
+        };
         transfer.ask(out);
         self.transfer = Some(transfer);
         if first {
@@ -107,7 +117,7 @@ impl Checkpointer {
         for (index, page) in &data.pages {
             let total = transfer.pages.len() as u64;
             if *index < next || page.len() != PAGE_BYTES || total >= limit || *index == u64::MAX {
-                transfer.turn(out);
+                transfer.leave_peer();
                 return;
             }
             next = index + 1;
@@ -115,7 +125,7 @@ impl Checkpointer {
         }
         match data.next {
             // It no longer has this checkpoint, or says nothing new.
-            Some(from) if from < next || data.pages.is_empty() => transfer.turn(out),
+            Some(from) if from < next || data.pages.is_empty() => transfer.leave_peer(),
             Some(from) => {
                 transfer.next = from;
                 transfer.ask(out);
@@ -140,7 +150,24 @@ impl Checkpointer {
         if let Some(replica) = transfer.peer() {
             out.event(Event::Misbehaved { replica, what: "pages that do not belong to the checkpoint" });
         }
-        transfer.turn(out);
+        transfer.leave_peer();
+    }
+
+    pub(super) fn on_install_needless(&mut self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        if self.transfer.take_if(|transfer| transfer.target == checkpoint).is_some() {
+            self.tell_transferring(false, out);
+        }
+    }
+
+    /// Ends a transfer to what was reached by executing meanwhile.
+    pub(super) fn try_end_transfer(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        let (stable, taken) = (self.stable, &self.taken);
+        let reached = |target: Checkpoint| {
+            target.seq < stable || taken.get(&target.seq).is_some_and(|own| *own == target.digest)
+        };
+        if self.transfer.take_if(|transfer| !transfer.installing && reached(transfer.target)).is_some() {
+            self.tell_transferring(false, out);
+        }
     }
 
     pub(super) fn on_installed(
@@ -153,7 +180,6 @@ impl Checkpointer {
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = checkpoint.seq;
         self.taken.retain(|seq, _| *seq <= checkpoint.seq);
-        out.event(Event::Transferred { seq: checkpoint.seq });
         self.tell_transferring(false, out);
         self.on_taken(now, checkpoint, out);
     }
@@ -174,14 +200,13 @@ impl Checkpointer {
             return;
         }
         transfer.silent += 1;
-        if !transfer.silent.is_multiple_of(PATIENCE) {
-            transfer.ask(out);
-            return;
+        if transfer.silent >= PATIENCE {
+            transfer.leave_peer();
         }
-        let target = transfer.target;
-        match self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > target.seq) {
+        let (target, failed) = (transfer.target, transfer.failed);
+        match self.ahead.clone().filter(|ahead| failed && ahead.checkpoint.seq > target.seq) {
             Some(ahead) => self.start_transfer(now, ahead.checkpoint, self.holders(&ahead), out),
-            None => transfer.turn(out),
+            None => transfer.ask(out),
         }
     }
 }

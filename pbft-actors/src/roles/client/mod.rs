@@ -1,1 +1,373 @@
-//! x
+//! The client's side of the protocol (PROTOCOL 4): one session, many requests outstanding, and an
+//! answer that a correct replica vouches for.
+
+mod outstanding;
+mod session;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::crypto::{Digest, Hasher, Identity, MacKey};
+use crate::message::{Binding, Busy, NeedSignature, Outcome, Peer, Refusal, Reply, RequestKeys, Verified};
+use crate::role::{Message, To};
+use crate::types::{
+    ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View,
+};
+use outstanding::Outstanding;
+use session::Session;
+
+/// Results of requests that nobody waited for any more, kept to be asked for.
+const LATE_RESULTS_MAX: usize = 1_024;
+
+/// An operation that the group executed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The request's name.
+    pub id: RequestId,
+    /// Where it was executed.
+    pub seq: Seq,
+    /// The service's answer.
+    pub result: Bytes,
+}
+
+/// Why there is no result.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum InvokeError {
+    /// The service refused at every correct replica; nothing changed.
+    #[error("{refusal}")]
+    Refused {
+        /// The request's name.
+        id: RequestId,
+        /// The service's refusal.
+        refusal: Refusal,
+    },
+    /// Not known yet whether it was executed: ask again with this id.
+    #[error("the outcome of request {id} is not known yet; ask again with its id")]
+    Unknown {
+        /// The request's name.
+        id: RequestId,
+    },
+    /// Executed, but its result was dropped to stay within the client's share.
+    #[error("request {id} was executed, but its result is no longer kept")]
+    ResultDropped {
+        /// The request's name.
+        id: RequestId,
+    },
+    /// The group closed the session; it can no longer tell whether the request was executed.
+    #[error("the session of request {id} was closed before its outcome was known")]
+    SessionClosed {
+        /// The request's name.
+        id: RequestId,
+    },
+    /// Nothing was sent: the operation is larger than a request may be.
+    #[error("the operation has {length} bytes; at most {limit} are allowed")]
+    TooLarge {
+        /// Bytes of the operation.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Nothing was sent before the time was over: no session could be opened or the window is full.
+    #[error("the request was not sent within its time: fewer than a quorum of replicas answer")]
+    NotSent,
+    /// No request of this client has this id, or its result is no longer kept.
+    #[error("no request {id} is known to this client")]
+    NoSuchRequest {
+        /// The id asked for.
+        id: RequestId,
+    },
+    /// The client was stopped.
+    #[error("the client was stopped")]
+    Stopped,
+}
+
+/// What becomes of an invocation.
+pub(crate) type Completion = Result<Committed, InvokeError>;
+
+/// What a client needs to know.
+#[derive(Clone)]
+pub(crate) struct ClientConfig {
+    pub(crate) id: ClientId,
+    pub(crate) identity: Identity,
+    pub(crate) binding: Binding,
+    pub(crate) quorums: Quorums,
+    /// W.
+    pub(crate) client_window: u64,
+    pub(crate) tuning: ClientTuning,
+    /// The first session number tried; rises from one start to the next.
+    pub(crate) first_session: SessionId,
+    /// Random; nonces and jitter are derived from it.
+    pub(crate) entropy: Digest,
+}
+
+/// What each client may choose for itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientTuning {
+    /// Time without an answer after which a request is sent to all, signed.
+    pub retry: Millis,
+    /// What that time never exceeds, however often it doubled.
+    pub retry_max: Millis,
+    /// Whether every request is signed from the start.
+    pub sign_all: bool,
+}
+
+impl Default for ClientTuning {
+    fn default() -> Self {
+        Self { retry: Millis(300), retry_max: Millis(5_000), sign_all: false }
+    }
+}
+
+/// One thing that a client is told.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientInput {
+    /// Order an operation; the token comes back with the completion.
+    Invoke {
+        token: u64,
+        operation: Bytes,
+        read_only: bool,
+        timeout: Millis,
+    },
+    /// What became of an earlier request.
+    Ask {
+        token: u64,
+        id: RequestId,
+        timeout: Millis,
+    },
+    Reply(Verified<Reply>),
+    NeedSignature(Verified<NeedSignature>),
+    Busy(Verified<Busy>),
+    /// A link to a replica came up and gave a key for requests.
+    RequestKey {
+        replica: ReplicaId,
+        epoch: u32,
+        key: MacKey,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a step of the client asks for.
+#[derive(Debug, Default)]
+pub(crate) struct ClientStep {
+    pub(crate) sends: Vec<(To, Message)>,
+    pub(crate) completions: Vec<(u64, Completion)>,
+}
+
+/// An invocation that was not sent yet.
+struct Queued {
+    token: u64,
+    operation: Bytes,
+    read_only: bool,
+    deadline: Monotonic,
+}
+
+/// The client's state.
+pub(crate) struct Client {
+    config: ClientConfig,
+    keys: Vec<Option<RequestKeys>>,
+    session: Session,
+    queued: VecDeque<Queued>,
+    outstanding: BTreeMap<Timestamp, Outstanding>,
+    next: Timestamp,
+    /// Outcomes that nobody waited for when they came.
+    late: BTreeMap<RequestId, Completion>,
+    /// The view that each replica last told.
+    views: BTreeMap<ReplicaId, View>,
+    draws: u64,
+}
+
+impl Client {
+    pub(crate) fn new(config: ClientConfig) -> Self {
+        Self {
+            keys: vec![None; config.quorums.n()],
+            session: Session::closed(config.first_session),
+            config,
+            queued: VecDeque::new(),
+            outstanding: BTreeMap::new(),
+            next: Timestamp(1),
+            late: BTreeMap::new(),
+            views: BTreeMap::new(),
+            draws: 0,
+        }
+    }
+
+    /// Handles one input.
+    pub(crate) fn on_input(&mut self, now: Monotonic, input: ClientInput) -> ClientStep {
+        let mut step = ClientStep::default();
+        match input {
+            ClientInput::Invoke { token, operation, read_only, timeout } => {
+                let limit = crate::message::OPERATION_BYTES_MAX;
+                if operation.len() > limit {
+                    let length = operation.len();
+                    step.completions.push((token, Err(InvokeError::TooLarge { length, limit })));
+                } else {
+                    let deadline = now.plus(timeout);
+                    self.queued.push_back(Queued { token, operation, read_only, deadline });
+                }
+            }
+            ClientInput::Ask { token, id, timeout } => self.on_ask(now, token, id, timeout, &mut step),
+            ClientInput::Reply(reply) => self.on_reply(now, &reply, &mut step),
+            ClientInput::NeedSignature(need) => self.on_need_signature(now, &need, &mut step),
+            ClientInput::Busy(busy) => self.on_busy(now, &busy),
+            ClientInput::RequestKey { replica, epoch, key } => {
+                self.on_request_key(now, replica, epoch, key, &mut step);
+            }
+            ClientInput::Tick => self.on_tick(now, &mut step),
+        }
+        self.advance(now, &mut step);
+        step
+    }
+
+    /// When time alone makes something happen next.
+    pub(crate) fn next_wake(&self) -> Option<Monotonic> {
+        let sent = self.outstanding.values().map(Outstanding::next_wake);
+        let queued = self.queued.iter().map(|queued| queued.deadline);
+        sent.chain(queued).chain(self.session.next_wake()).min()
+    }
+
+    /// The keys shared with the replicas.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> Vec<Option<RequestKeys>> {
+        self.keys.clone()
+    }
+
+    /// The session that is open.
+    #[cfg(test)]
+    pub(crate) fn session_number(&self) -> Option<SessionId> {
+        self.session.open_number()
+    }
+
+    /// The (f+1)-th highest view that replicas told: at least one correct one is there.
+    fn view(&self) -> View {
+        let mut views: Vec<View> = self.views.values().copied().collect();
+        views.sort_unstable_by(|a, b| b.cmp(a));
+        views.get(self.config.quorums.weak() - 1).copied().unwrap_or_default()
+    }
+
+    /// Opens a session if needed and sends what the window allows.
+    fn advance(&mut self, now: Monotonic, step: &mut ClientStep) {
+        if self.queued.is_empty() {
+            return;
+        }
+        let Some(session) = self.session.open_number() else {
+            self.try_open(now, step);
+            return;
+        };
+        while let Some(queued) = self.queued.front() {
+            let lowest = self.outstanding.keys().next().copied().unwrap_or(self.next);
+            if self.next.0 >= lowest.0.saturating_add(self.config.client_window) {
+                return;
+            }
+            let _ = queued;
+            let Some(queued) = self.queued.pop_front() else { return };
+            let timestamp = self.next;
+            self.next = timestamp.next();
+            let id = RequestId { client: self.config.id, session, timestamp };
+            let mut sent =
+                Outstanding::new(id, lowest.min(timestamp), queued, now.plus(self.config.tuning.retry));
+            self.send_first(&mut sent, step);
+            self.outstanding.insert(timestamp, sent);
+        }
+    }
+
+    fn on_tick(&mut self, now: Monotonic, step: &mut ClientStep) {
+        self.retry_session(now, step);
+        self.queued.retain(|queued| {
+            let late = queued.deadline <= now;
+            if late {
+                step.completions.push((queued.token, Err(InvokeError::NotSent)));
+            }
+            !late
+        });
+        self.retry_outstanding(now, step);
+    }
+
+    fn on_ask(&mut self, now: Monotonic, token: u64, id: RequestId, timeout: Millis, step: &mut ClientStep) {
+        if let Some(completion) = self.late.get(&id) {
+            step.completions.push((token, completion.clone()));
+            return;
+        }
+        match self.outstanding.get_mut(&id.timestamp).filter(|sent| sent.id() == id && sent.token.is_none()) {
+            Some(sent) => sent.wait(token, now.plus(timeout)),
+            None => step.completions.push((token, Err(InvokeError::NoSuchRequest { id }))),
+        }
+    }
+
+    fn on_reply(&mut self, now: Monotonic, reply: &Verified<Reply>, step: &mut ClientStep) {
+        let Peer::Replica(replica) = reply.from() else { return };
+        let seen = self.views.entry(replica).or_default();
+        *seen = reply.view.max(*seen);
+        if reply.request.client != self.config.id {
+            return;
+        }
+        if reply.request.timestamp == Timestamp::OPENING {
+            self.on_opening_reply(now, replica, reply, step);
+            return;
+        }
+        let quorums = self.config.quorums;
+        let Some(sent) = self.outstanding.get_mut(&reply.request.timestamp) else { return };
+        if sent.id() != reply.request {
+            return;
+        }
+        let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else { return };
+        let timestamp = reply.request.timestamp;
+        let Some(sent) = self.outstanding.remove(&timestamp) else { return };
+        let id = sent.id();
+        let completion = match outcome {
+            Outcome::Done(result) => Ok(Committed { id, seq, result }),
+            Outcome::Refused(refusal) => Err(InvokeError::Refused { id, refusal }),
+            Outcome::ResultDropped => Err(InvokeError::ResultDropped { id }),
+            Outcome::Opened | Outcome::SessionExpired { .. } => Err(InvokeError::SessionClosed { id }),
+        };
+        if matches!(outcome_of(&completion), Some(InvokeError::SessionClosed { .. })) {
+            self.on_session_closed(id.session, step);
+        }
+        self.complete(sent, completion, step);
+    }
+
+    fn complete(&mut self, sent: Outstanding, completion: Completion, step: &mut ClientStep) {
+        match sent.token {
+            Some(token) => step.completions.push((token, completion)),
+            None => {
+                self.late.insert(sent.id(), completion);
+                if self.late.len() > LATE_RESULTS_MAX {
+                    self.late.pop_first();
+                }
+            }
+        }
+    }
+
+    /// The session is gone: what was sent in it has no certain outcome, what was not goes into the next.
+    fn on_session_closed(&mut self, session: SessionId, step: &mut ClientStep) {
+        if self.session.open_number() != Some(session) {
+            return;
+        }
+        self.session = Session::closed(SessionId(session.0.saturating_add(1)));
+        self.next = Timestamp(1);
+        for (_, sent) in std::mem::take(&mut self.outstanding) {
+            let id = sent.id();
+            self.complete(sent, Err(InvokeError::SessionClosed { id }), step);
+        }
+    }
+
+    /// A pseudo-random number of this client's own.
+    fn draw(&mut self) -> Digest {
+        self.draws += 1;
+        let mut hasher = Hasher::new("pbft client draw");
+        hasher.part(&self.config.entropy.0).number(self.draws);
+        hasher.finish()
+    }
+
+    /// A wait of about this length: others must not wake at the same time.
+    fn jittered(&mut self, wait: Millis) -> u64 {
+        let draw = self.draw();
+        let fraction = u64::from(draw.0[0]);
+        wait.micros() * 3 / 4 + wait.micros() * fraction / 512
+    }
+}
+
+fn outcome_of(completion: &Completion) -> Option<&InvokeError> {
+    completion.as_ref().err()
+}

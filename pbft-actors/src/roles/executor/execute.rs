@@ -14,9 +14,10 @@ impl Executor {
         let mut operations = 0;
         for (seq, batch) in batches {
             // A transfer may have overtaken the mail.
-            if *seq <= self.executed {
+            if *seq <= self.executed || self.rewound && *seq > self.executed.next() {
                 continue;
             }
+            self.rewound = false;
             assert_eq!(*seq, self.executed.next(), "batches execute in order of seq");
             operations += self.execute_batch(*seq, batch, out);
         }

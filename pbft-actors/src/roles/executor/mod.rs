@@ -44,6 +44,8 @@ pub(crate) struct Executor {
     members: Members,
     /// The last batch executed.
     executed: Seq,
+    /// The state went back to repair itself: what the orderer sent before it heard of that is void.
+    rewound: bool,
     /// Agreed time of the last batch that had one.
     time: Wall,
     snapshots: BTreeMap<Seq, Snapshot>,
@@ -58,12 +60,25 @@ impl Executor {
             config,
             members: Members::default(),
             executed: Seq::ZERO,
+            rewound: false,
             time: Wall(0),
             snapshots: BTreeMap::new(),
             view: View(0),
         };
         executor.take_checkpoint();
         executor
+    }
+
+    /// The state as it is now, for those who check it from outside.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The last batch executed.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn executed(&self) -> Seq {
+        self.executed
     }
 
     /// The state the replica starts with.

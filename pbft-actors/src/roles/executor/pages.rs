@@ -55,17 +55,23 @@ impl Executor {
         pages: Vec<(u64, Bytes)>,
         out: &mut Outbox<NoTimer>,
     ) {
+        let own = self.snapshots.get(&checkpoint.seq).map(Snapshot::root);
+        if self.executed >= checkpoint.seq && own.is_none_or(|own| own == checkpoint.digest) {
+            // Reached by executing while the pages were on their way, and perhaps dropped again.
+            out.tell(CheckpointerInput::InstallNeedless(checkpoint));
+            return;
+        }
         if !self.try_install(checkpoint, pages) {
             out.tell(CheckpointerInput::InstallFailed(checkpoint));
             return;
         }
+        out.event(Event::Transferred { seq: checkpoint.seq });
         out.tell(OrdererInput::Jumped(checkpoint.seq));
         out.tell(CheckpointerInput::Installed(checkpoint));
         for rejoined in self.members.iter() {
             out.tell(CheckpointerInput::Rejoined(rejoined));
             out.tell(BatcherInput::Fill(rejoined.target.max(rejoined.seq)));
         }
-        out.event(Event::Executed { seq: checkpoint.seq, operations: 0 });
     }
 
     fn try_install(&mut self, checkpoint: Checkpoint, pages: Vec<(u64, Bytes)>) -> bool {
@@ -92,6 +98,7 @@ impl Executor {
                 self.table.restore(id, &value).expect("a client that this code wrote");
             }
         }
+        self.rewound = head.0 < self.executed;
         (self.executed, self.time) = head;
         self.state = state;
         self.snapshots.clear();

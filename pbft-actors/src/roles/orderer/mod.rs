@@ -123,6 +123,36 @@ impl Orderer {
         }
     }
 
+    /// Where it stands, for people.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn describe(&self) -> String {
+        let open = self.slots.iter().filter(|(seq, _)| **seq > self.delivered).map(|(seq, slot)| {
+            format!(
+                "{seq}: proposal {} chosen {:?} accepted {:?} prepares {} commits {} decided {:?} claims {}",
+                slot.proposal.is_some(),
+                slot.chosen,
+                slot.accepted,
+                slot.prepares.len(),
+                slot.commits.len(),
+                slot.decided,
+                slot.claims.len()
+            )
+        });
+        let open: Vec<String> = open.collect();
+        format!(
+            "h {} delivered {} next {} open {open:?}",
+            self.window.low(),
+            self.delivered,
+            self.next_proposal
+        )
+    }
+
+    /// How many seqs something is held about.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     fn primary(&self) -> ReplicaId {
         self.config.quorums.primary(self.view)
     }

@@ -156,6 +156,8 @@ impl Orderer {
         }
         self.try_prepared(seq, out);
         self.try_committed(seq, out);
+        // It may have been decided before its body came.
+        self.try_deliver(out);
     }
 
     pub(super) fn on_prepare(&mut self, now: Now, from: ReplicaId, vote: Vote, out: &mut Outbox<NoTimer>) {

@@ -99,6 +99,17 @@ impl ViewChanger {
         }
     }
 
+    /// Where it stands, for people.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn describe(&self) -> String {
+        let votes: Vec<(ReplicaId, View)> =
+            self.latest.iter().map(|(id, vote)| (*id, vote.message.view)).collect();
+        format!(
+            "view {} {:?} T={} votes {votes:?} armed {}",
+            self.view, self.phase, self.timeout.0, self.armed
+        )
+    }
+
     fn own(&self) -> ReplicaId {
         self.signer.sender
     }

@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use super::Driver;
+use crate::crypto::{Digest, Identity};
+use crate::message::Signer;
+use crate::ports::config::{Agreed, Tuning};
+use crate::ports::service::AnyService;
+use crate::role::{CheckpointerInput, Effect, Mail};
+use crate::roles::batcher::{Batcher, BatcherConfig};
+use crate::roles::checkpointer::{Checkpointer, CheckpointerConfig};
+use crate::roles::executor::{Executor, ExecutorConfig, TableLimits};
+use crate::roles::orderer::{Orderer, OrdererConfig};
+use crate::roles::view_changer::ViewChanger;
+use crate::types::{LogId, Monotonic, Now, ReplicaId};
+
+/// What a replica is made from.
+#[derive(Clone)]
+pub(crate) struct ReplicaConfig {
+    pub(crate) own: ReplicaId,
+    pub(crate) identity: Identity,
+    pub(crate) log: LogId,
+    pub(crate) agreed: Arc<Agreed>,
+    pub(crate) tuning: Tuning,
+    pub(crate) service: Arc<dyn AnyService>,
+    /// Random.
+    pub(crate) entropy: Digest,
+}
+
+/// The five roles of one replica.
+pub(crate) struct Roles {
+    pub(crate) batcher: Driver<Batcher>,
+    pub(crate) orderer: Driver<Orderer>,
+    pub(crate) checkpointer: Driver<Checkpointer>,
+    pub(crate) view_changer: Driver<ViewChanger>,
+    pub(crate) executor: Driver<Executor>,
+}
+
+impl Roles {
+    /// The roles of a replica that starts with an empty log, and the mail that wakes them.
+    pub(crate) fn new(config: &ReplicaConfig) -> (Self, Mail) {
+        let ReplicaConfig { own, agreed, tuning, service, entropy, .. } = config;
+        let quorums = agreed.quorums();
+        let signer = Signer {
+            sender: *own,
+            log: config.log,
+            identity: config.identity.clone(),
+            binding: agreed.binding(),
+        };
+        let executor = Executor::new(ExecutorConfig {
+            checkpoint_interval: agreed.checkpoint_interval,
+            window: agreed.window,
+            state_limits: agreed.state_limits(),
+            table_limits: TableLimits {
+                client_window: agreed.client_window,
+                sessions_per_client: agreed.sessions_per_client,
+                sessions_total: agreed.sessions_total,
+                result_bytes_per_client: agreed.result_bytes_per_client,
+            },
+            service: service.clone(),
+        });
+        let start = CheckpointerInput::Start(executor.genesis()).into();
+        let roles = Self {
+            batcher: Driver::new(Batcher::new(BatcherConfig {
+                own: *own,
+                quorums,
+                checkpoint_interval: agreed.checkpoint_interval,
+                signed_requests: agreed.signed_requests,
+                tuning: tuning.clone(),
+                service: service.clone(),
+                entropy: *entropy,
+            })),
+            orderer: Driver::new(Orderer::new(OrdererConfig {
+                own: *own,
+                quorums,
+                checkpoint_interval: agreed.checkpoint_interval,
+                window: agreed.window,
+                tuning: tuning.clone(),
+                service: service.clone(),
+            })),
+            checkpointer: Driver::new(Checkpointer::new(CheckpointerConfig {
+                signer: signer.clone(),
+                quorums,
+                checkpoint_interval: agreed.checkpoint_interval,
+                window: agreed.window,
+                pages_max: u64::from(agreed.state_pages).saturating_mul(3),
+                tuning: tuning.clone(),
+            })),
+            view_changer: Driver::new(ViewChanger::new(signer, quorums, agreed.window, tuning.clone())),
+            executor: Driver::new(executor),
+        };
+        (roles, start)
+    }
+
+    /// Gives a mail to its role.
+    pub(crate) fn deliver(&mut self, now: Now, mail: Mail) -> Vec<Effect> {
+        match mail {
+            Mail::Batcher(input) => self.batcher.on_input(now, input),
+            Mail::Orderer(input) => self.orderer.on_input(now, input),
+            Mail::Checkpointer(input) => self.checkpointer.on_input(now, input),
+            Mail::ViewChanger(input) => self.view_changer.on_input(now, input),
+            Mail::Executor(input) => self.executor.on_input(now, input),
+        }
+    }
+
+    /// Fires every role's timers that are due.
+    pub(crate) fn on_wake(&mut self, now: Now) -> Vec<Effect> {
+        let mut effects = self.batcher.on_wake(now);
+        effects.extend(self.orderer.on_wake(now));
+        effects.extend(self.checkpointer.on_wake(now));
+        effects.extend(self.view_changer.on_wake(now));
+        effects.extend(self.executor.on_wake(now));
+        effects
+    }
+
+    /// When the next timer of any role is due.
+    pub(crate) fn next_wake(&self) -> Option<Monotonic> {
+        let wakes = [
+            self.batcher.next_wake(),
+            self.orderer.next_wake(),
+            self.checkpointer.next_wake(),
+            self.view_changer.next_wake(),
+            self.executor.next_wake(),
+        ];
+        wakes.into_iter().flatten().min()
+    }
+}

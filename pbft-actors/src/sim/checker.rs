@@ -1,0 +1,193 @@
+//! What must hold whatever happens. A violation ends the run.
+
+use std::collections::BTreeMap;
+
+use super::client::Record;
+use super::plan::Micros;
+use super::service::{Behaviour, REFUSED_ON_PURPOSE, TWICE};
+use crate::crypto::Digest;
+use crate::message::{Kind, Refusal};
+use crate::role::{Event, Message};
+use crate::roles::client::InvokeError;
+use crate::types::{ReplicaId, Seq, View};
+
+/// Safety, step by step.
+#[derive(Default)]
+pub(super) struct Checker {
+    /// What was executed at each seq, by whoever was first.
+    executed: BTreeMap<Seq, Digest>,
+    /// The last batch each replica executed, and the view it is in, since it started.
+    last: BTreeMap<ReplicaId, (Seq, View)>,
+    stable: BTreeMap<Seq, Digest>,
+    /// What each correct replica voted for, over all its lives.
+    votes: BTreeMap<(ReplicaId, Kind, View, Seq), Digest>,
+    pub(super) violation: Option<String>,
+    pub(super) view_changes: u64,
+    pub(super) views_installed: u64,
+    pub(super) transfers: u64,
+    pub(super) stable_checkpoints: u64,
+    pub(super) rejoins: u64,
+}
+
+impl Checker {
+    fn fail(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+
+    pub(super) fn on_start(&mut self, replica: ReplicaId) {
+        self.last.remove(&replica);
+    }
+
+    pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, digest: Digest) {
+        let agreed = *self.executed.entry(seq).or_insert(digest);
+        if agreed != digest {
+            self.fail(format!(
+                "agreement: replica {replica} executes {digest} at {seq}, another executed {agreed}"
+            ));
+        }
+        let last = self.last.entry(replica).or_default();
+        if seq <= last.0 {
+            // On its way to an executor that has jumped past it by transfer, which skips it.
+            return;
+        }
+        if seq != last.0.next() {
+            let last = last.0;
+            self.fail(format!("order: replica {replica} executes {seq} after {last}"));
+            return;
+        }
+        last.0 = seq;
+    }
+
+    pub(super) fn on_sent(&mut self, replica: ReplicaId, message: &Message) {
+        let (view, seq, digest) = match message {
+            Message::PrePrepare(m) => (m.view, m.seq, m.digest()),
+            Message::Prepare(v) | Message::Commit(v) => (v.view, v.seq, v.digest),
+            _ => return,
+        };
+        let key = (replica, message.kind(), view, seq);
+        let first = *self.votes.entry(key).or_insert(digest);
+        if first != digest {
+            let kind = message.kind();
+            self.fail(format!(
+                "promise: replica {replica} sends {kind:?} {view}/{seq} for {digest} after {first}"
+            ));
+        }
+    }
+
+    /// `suspects` may have done what an event blames them for.
+    pub(super) fn on_event(&mut self, replica: ReplicaId, event: &Event, suspects: &[ReplicaId]) {
+        match event {
+            Event::StableCheckpoint { checkpoint } => {
+                self.stable_checkpoints += 1;
+                let first = *self.stable.entry(checkpoint.seq).or_insert(checkpoint.digest);
+                if first != checkpoint.digest {
+                    self.fail(format!(
+                        "two stable digests at {}: {first} and {}",
+                        checkpoint.seq, checkpoint.digest
+                    ));
+                }
+            }
+            Event::ViewInstalled { view, .. } => {
+                self.views_installed += 1;
+                let last = self.last.entry(replica).or_default();
+                if *view < last.1 {
+                    let was = last.1;
+                    self.fail(format!("views rise: replica {replica} enters {view} after {was}"));
+                    return;
+                }
+                last.1 = *view;
+            }
+            Event::ViewChangeStarted { .. } => self.view_changes += 1,
+            Event::Transferred { seq } => {
+                self.transfers += 1;
+                self.last.entry(replica).or_default().0 = *seq;
+            }
+            Event::Rejoining { .. } => self.rejoins += 1,
+            Event::Diverged { seq, .. } => self.fail(format!("replica {replica} diverged at {seq}")),
+            Event::Fatal { why } => self.fail(format!("replica {replica} stopped: {why}")),
+            Event::Misbehaved { replica: blamed, what } if !suspects.contains(blamed) => {
+                self.fail(format!("replica {replica} blames the correct replica {blamed}: {what}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The clients' history against the log that all correct replicas hold: every acknowledged
+    /// operation is at its position, once, and positions follow real time. O(n log n).
+    pub(super) fn check_history(&mut self, history: &[Record], position_of: impl Fn(u64) -> Option<u64>) {
+        let mut by_position: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut completions: Vec<(Micros, u64)> = Vec::new();
+        for record in history {
+            let Some((at, completion)) = &record.completed else { continue };
+            let held = position_of(record.id);
+            match (record.behaviour, completion) {
+                (Behaviour::Append, Ok(committed)) => {
+                    let answered = committed.result[..].try_into().ok().map(u64::from_be_bytes);
+                    if held.is_none() || held != answered {
+                        let id = record.id;
+                        self.fail(format!(
+                            "operation {id} was answered {answered:?}, the log has it at {held:?}"
+                        ));
+                        return;
+                    }
+                    let position = held.unwrap_or_default();
+                    if let Some(other) = by_position.insert(position, record.id) {
+                        self.fail(format!("operations {other} and {} share position {position}", record.id));
+                        return;
+                    }
+                    completions.push((*at, position));
+                }
+                (Behaviour::Refuse, Err(InvokeError::Refused { refusal, .. }))
+                    if refusal.code == REFUSED_ON_PURPOSE && held.is_none() => {}
+                (Behaviour::Panic, Err(InvokeError::Refused { refusal, .. }))
+                    if refusal.code == Refusal::PANICKED && held.is_none() => {}
+                // The outcome is not known, or no longer kept.
+                (
+                    _,
+                    Err(
+                        InvokeError::SessionClosed { .. }
+                        | InvokeError::NotSent
+                        | InvokeError::ResultDropped { .. },
+                    ),
+                ) => {}
+                (behaviour, other) => {
+                    let twice =
+                        matches!(other, Err(InvokeError::Refused { refusal, .. }) if refusal.code == TWICE);
+                    let what = if twice { "executed twice" } else { "answered wrongly" };
+                    let id = record.id;
+                    self.fail(format!(
+                        "operation {id} ({behaviour:?}) {what}: {other:?}, in the log at {held:?}"
+                    ));
+                    return;
+                }
+            }
+        }
+        self.check_real_time(history, completions, position_of);
+    }
+
+    /// What was answered before another operation was invoked comes before it.
+    fn check_real_time(
+        &mut self,
+        history: &[Record],
+        mut completions: Vec<(Micros, u64)>,
+        position_of: impl Fn(u64) -> Option<u64>,
+    ) {
+        completions.sort_unstable();
+        let mut invocations: Vec<(Micros, u64)> =
+            history.iter().filter_map(|record| Some((record.invoked, position_of(record.id)?))).collect();
+        invocations.sort_unstable();
+        let mut done = completions.into_iter().peekable();
+        let mut latest = 0;
+        for (invoked, position) in invocations {
+            while let Some((_, before)) = done.next_if(|(at, _)| *at < invoked) {
+                latest = latest.max(before);
+            }
+            if position < latest {
+                self.fail(format!(
+                    "linearizability: position {position} was invoked after {latest} was answered"
+                ));
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! One simulated client: the client role, its links, and a closed loop of operations.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::node::seal_for;
+use super::plan::Micros;
+use super::rng::Rng;
+use super::service::{Behaviour, operation};
+#[cfg(test)]
+use crate::message::RequestKeys;
+use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
+use crate::role::{Message, To};
+use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
+#[cfg(test)]
+use crate::types::SessionId;
+use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
+
+/// Operations that are not answered within this time are asked for again by their id.
+const INVOKE_TIMEOUT: Millis = Millis(20_000);
+
+/// An operation and what became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) id: u64,
+    pub(super) behaviour: Behaviour,
+    pub(super) invoked: Micros,
+    pub(super) completed: Option<(Micros, Completion)>,
+}
+
+/// A running client.
+pub(super) struct SimClient {
+    pub(super) id: ClientId,
+    client: Client,
+    opener: Opener,
+    links: BTreeMap<Peer, (LinkKeys, u64)>,
+    rng: Rng,
+    pub(super) to_invoke: u64,
+    pub(super) outstanding_max: u64,
+    /// Index into the history by token.
+    waiting: BTreeMap<u64, usize>,
+    next_token: u64,
+    pub(super) wake_at: Option<Monotonic>,
+    /// Frames that were refused: nothing a correct replica sends.
+    pub(super) rejected: u64,
+}
+
+impl SimClient {
+    pub(super) fn new(
+        config: ClientConfig,
+        opener: Opener,
+        rng: Rng,
+        to_invoke: u64,
+        outstanding_max: u64,
+    ) -> Self {
+        Self {
+            id: config.id,
+            client: Client::new(config),
+            opener,
+            links: BTreeMap::new(),
+            rng,
+            to_invoke,
+            outstanding_max,
+            waiting: BTreeMap::new(),
+            next_token: 0,
+            wake_at: None,
+            rejected: 0,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.to_invoke == 0 && self.waiting.is_empty()
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Monotonic> {
+        self.client.next_wake()
+    }
+
+    pub(super) fn disconnect(&mut self, peer: Peer) {
+        self.links.remove(&peer);
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        now: Monotonic,
+        replica: ReplicaId,
+        keys: LinkKeys,
+        request_key: (u32, crate::crypto::MacKey),
+        history: &mut [Record],
+    ) -> Vec<(Peer, Bytes)> {
+        self.links.insert(Peer::Replica(replica), (keys, 0));
+        let (epoch, key) = request_key;
+        let step = self.client.on_input(now, ClientInput::RequestKey { replica, epoch, key });
+        self.finish(now, step, history)
+    }
+
+    pub(super) fn on_frame(
+        &mut self,
+        now: Monotonic,
+        from: Peer,
+        bytes: Bytes,
+        history: &mut [Record],
+    ) -> Vec<(Peer, Bytes)> {
+        let Some((keys, _)) = self.links.get(&from) else { return Vec::new() };
+        let opened = Frame::open(&keys.receive, bytes)
+            .ok()
+            .and_then(|frame| self.opener.open(from, frame.kind, frame.body).ok());
+        let input = match opened {
+            Some(Opened::Reply(reply)) => ClientInput::Reply(reply),
+            Some(Opened::NeedSignature(need)) => ClientInput::NeedSignature(need),
+            Some(Opened::Busy(busy)) => ClientInput::Busy(busy),
+            _ => {
+                self.rejected += 1;
+                return Vec::new();
+            }
+        };
+        let step = self.client.on_input(now, input);
+        self.finish(now, step, history)
+    }
+
+    pub(super) fn on_wake(&mut self, now: Monotonic, history: &mut [Record]) -> Vec<(Peer, Bytes)> {
+        let step = self.client.on_input(now, ClientInput::Tick);
+        self.finish(now, step, history)
+    }
+
+    /// Invokes one operation; its record is the last of the history.
+    pub(super) fn invoke(
+        &mut self,
+        now: Monotonic,
+        behaviour: Behaviour,
+        id: u64,
+        history: &mut Vec<Record>,
+    ) -> Vec<(Peer, Bytes)> {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.waiting.insert(token, history.len());
+        history.push(Record { id, behaviour, invoked: now.0, completed: None });
+        let operation = operation(id, behaviour);
+        let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
+        let step = self.client.on_input(now, input);
+        self.finish(now, step, history)
+    }
+
+    /// Invokes as many operations as may be outstanding.
+    pub(super) fn work(
+        &mut self,
+        now: Monotonic,
+        next_id: &mut u64,
+        history: &mut Vec<Record>,
+    ) -> Vec<(Peer, Bytes)> {
+        let mut frames = Vec::new();
+        while self.to_invoke > 0 && (self.waiting.len() as u64) < self.outstanding_max {
+            self.to_invoke -= 1;
+            *next_id += 1;
+            let behaviour = match self.rng.below(20) {
+                0 => Behaviour::Refuse,
+                1 => Behaviour::Panic,
+                _ => Behaviour::Append,
+            };
+            frames.extend(self.invoke(now, behaviour, *next_id, history));
+        }
+        frames
+    }
+
+    fn finish(&mut self, now: Monotonic, step: ClientStep, history: &mut [Record]) -> Vec<(Peer, Bytes)> {
+        let mut frames = self.seal(step.sends);
+        for (token, completion) in step.completions {
+            let Some(index) = self.waiting.remove(&token) else { continue };
+            if let Err(InvokeError::Unknown { id }) = completion {
+                let again = self.next_token;
+                self.next_token += 1;
+                self.waiting.insert(again, index);
+                let ask = ClientInput::Ask { token: again, id, timeout: INVOKE_TIMEOUT };
+                let step = self.client.on_input(now, ask);
+                frames.extend(self.finish(now, step, history));
+            } else if let Some(record) = history.get_mut(index) {
+                record.completed = Some((now.0, completion));
+            }
+        }
+        frames
+    }
+
+    fn seal(&mut self, sends: Vec<(To, Message)>) -> Vec<(Peer, Bytes)> {
+        let mut frames = Vec::new();
+        for (to, message) in sends {
+            let peers: Vec<Peer> = match to {
+                To::Replica(id) => vec![Peer::Replica(id)],
+                To::Replicas(set) => set.iter().map(Peer::Replica).collect(),
+                To::Others => self.opener.keyring.quorums.replicas().map(Peer::Replica).collect(),
+                To::Client(_) => Vec::new(),
+            };
+            let payload = message.payload();
+            for peer in peers {
+                if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
+                    frames.push((peer, bytes));
+                }
+            }
+        }
+        frames
+    }
+
+    /// Sends a message of the test's own making, as a faulty client would.
+    #[cfg(test)]
+    pub(super) fn forge(&mut self, to: ReplicaId, message: &Message) -> Vec<(Peer, Bytes)> {
+        self.seal(vec![(To::Replica(to), message.clone())])
+    }
+
+    /// The keys it shares with the replicas, for tests that forge authenticators.
+    #[cfg(test)]
+    pub(super) fn request_keys(&self) -> Vec<Option<RequestKeys>> {
+        self.client.keys()
+    }
+
+    /// The session that is open.
+    #[cfg(test)]
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.client.session_number()
+    }
+}

@@ -1,0 +1,516 @@
+//! A whole cluster under one clock: replicas, clients, network and faults, one event at a time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::checker::Checker;
+use super::client::{Record, SimClient};
+use super::network::Network;
+use super::node::{Node, Seen, Turn};
+use super::plan::{LinkPlan, Micros, Plan};
+use super::rng::Rng;
+use super::service::{LogService, position_of};
+#[cfg(test)]
+use crate::adversary::Adversary;
+use crate::crypto::{Digest, Hasher, Identity, MacKey};
+use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
+use crate::ports::config::Agreed;
+use crate::replica::{Mark, ReplicaConfig};
+use crate::role::Event as RoleEvent;
+use crate::roles::client::{ClientConfig, ClientTuning};
+use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
+
+/// Where every virtual clock starts.
+const EPOCH: u64 = 1_700_000_000_000_000;
+
+/// What happens at an instant.
+enum Happening {
+    Frame { from: Peer, to: Peer, bytes: Bytes },
+    Wake(ReplicaId),
+    ClientWake(ClientId),
+    Durable { replica: ReplicaId, incarnation: u64, mark: Mark },
+    Connect(Peer, Peer),
+    Restart(ReplicaId),
+}
+
+/// Totals of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) events: u64,
+    pub(super) frames: u64,
+    pub(super) crashes: u64,
+}
+
+/// The simulated world.
+pub(super) struct Cluster {
+    pub(super) plan: Plan,
+    seed: u64,
+    pub(super) rng: Rng,
+    pub(super) now: Micros,
+    queue: BinaryHeap<Reverse<(Micros, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    order: u64,
+    agreed: Arc<Agreed>,
+    identities: Vec<Identity>,
+    pub(super) nodes: Vec<Option<Node>>,
+    incarnations: Vec<u64>,
+    skews: Vec<u64>,
+    pub(super) clients: BTreeMap<ClientId, SimClient>,
+    client_identities: Vec<Identity>,
+    pub(super) network: Network,
+    connections: u32,
+    pub(super) checker: Checker,
+    pub(super) history: Vec<Record>,
+    next_operation: u64,
+    /// Replicas that are faulty on purpose.
+    pub(super) byzantine: Vec<ReplicaId>,
+    pub(super) trace: u64,
+    pub(super) counts: Counts,
+    pub(super) events: Vec<(Micros, ReplicaId, RoleEvent)>,
+}
+
+impl Cluster {
+    pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        let mut rng = Rng::new(seed);
+        let identity = |bytes: [u8; 32]| {
+            if plan.real_signatures {
+                Identity::ed25519(&bytes).expect("32 bytes are a seed")
+            } else {
+                Identity::simulated(bytes)
+            }
+        };
+        let n = plan.quorums.n();
+        let identities: Vec<Identity> = (0..n).map(|_| identity(rng.bytes32())).collect();
+        let client_identities: Vec<Identity> = (0..plan.clients).map(|_| identity(rng.bytes32())).collect();
+        let mut cluster_id = [0; 16];
+        cluster_id.copy_from_slice(&rng.bytes32()[..16]);
+        let keys = identities.iter().map(Identity::public_key).collect();
+        let mut agreed = Agreed::new(ClusterId(cluster_id), keys);
+        agreed.checkpoint_interval = plan.checkpoint_interval;
+        agreed.window = plan.window;
+        agreed.client_window = plan.client_window;
+        agreed.sessions_per_client = plan.sessions_per_client;
+        agreed.sessions_total = plan.sessions_total.max(plan.sessions_per_client);
+        agreed.result_bytes_per_client = plan.result_bytes_per_client;
+        assert_eq!(agreed.violations(), [], "a plan is a valid configuration");
+        let skews = (0..n).map(|_| rng.below(1_000_000)).collect();
+        let network = Network::new(rng.fork(), plan.links);
+        let mut cluster = Self {
+            seed,
+            now: 0,
+            queue: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            order: 0,
+            agreed: Arc::new(agreed),
+            identities,
+            nodes: (0..n).map(|_| None).collect(),
+            incarnations: vec![0; n],
+            skews,
+            clients: BTreeMap::new(),
+            client_identities,
+            network,
+            connections: 0,
+            checker: Checker::default(),
+            history: Vec::new(),
+            next_operation: 0,
+            byzantine: Vec::new(),
+            trace: seed,
+            counts: Counts::default(),
+            events: Vec::new(),
+            rng,
+            plan,
+        };
+        for replica in cluster.plan.quorums.replicas() {
+            cluster.start(replica);
+        }
+        for client in 0..cluster.plan.clients {
+            cluster.start_client(ClientId(client as u32));
+        }
+        cluster
+    }
+
+    fn keyring(&self, own: Peer) -> Keyring {
+        let replicas = self.agreed.replicas.clone();
+        let mut keyring = Keyring::new(own, self.plan.quorums, self.agreed.binding(), replicas);
+        for (id, identity) in self.client_identities.iter().enumerate() {
+            keyring.insert_client(ClientId(id as u32), identity.public_key());
+        }
+        keyring
+    }
+
+    fn opener(&self, own: Peer) -> Opener {
+        let Agreed { checkpoint_interval, window, .. } = *self.agreed;
+        Opener { keyring: self.keyring(own), interval: checkpoint_interval, window }
+    }
+
+    fn start(&mut self, replica: ReplicaId) {
+        let index = replica.index();
+        self.incarnations[index] += 1;
+        let incarnation = self.incarnations[index];
+        let log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
+        let config = ReplicaConfig {
+            own: replica,
+            identity: self.identities[index].clone(),
+            log,
+            agreed: self.agreed.clone(),
+            tuning: self.plan.tuning.clone(),
+            service: Arc::new(LogService),
+            entropy: Digest(self.rng.bytes32()),
+        };
+        let opener = self.opener(Peer::Replica(replica));
+        let instant = self.plan.sync_max == 0;
+        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant);
+        self.nodes[index] = Some(node);
+        self.checker.on_start(replica);
+        let peers = self.plan.quorums.others(replica).map(Peer::Replica);
+        let peers: Vec<Peer> = peers.chain(self.clients.keys().map(|id| Peer::Client(*id))).collect();
+        for peer in peers {
+            let delay = self.rng.between(100, 20_000);
+            self.schedule(delay, Happening::Connect(Peer::Replica(replica), peer));
+        }
+        self.schedule(0, Happening::Wake(replica));
+    }
+
+    pub(super) fn start_client(&mut self, id: ClientId) {
+        let config = ClientConfig {
+            id,
+            identity: self.client_identities[id.0 as usize].clone(),
+            binding: self.agreed.binding(),
+            quorums: self.plan.quorums,
+            client_window: self.plan.client_window,
+            tuning: ClientTuning {
+                retry: Millis(100),
+                retry_max: Millis(2_000),
+                sign_all: self.plan.sign_all,
+            },
+            first_session: SessionId(EPOCH + self.now + 1),
+            entropy: Digest(self.rng.bytes32()),
+        };
+        let to_invoke = match self.clients.get(&id) {
+            Some(old) => old.to_invoke,
+            None => self.plan.operations_per_client,
+        };
+        let opener = self.opener(Peer::Client(id));
+        let client = SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding);
+        self.clients.insert(id, client);
+        for replica in self.plan.quorums.replicas() {
+            let delay = self.rng.between(100, 20_000);
+            self.schedule(delay, Happening::Connect(Peer::Replica(replica), Peer::Client(id)));
+        }
+        self.schedule(0, Happening::ClientWake(id));
+    }
+
+    fn wall(&self, replica: ReplicaId) -> Wall {
+        Wall(EPOCH + self.now + self.skews[replica.index()])
+    }
+
+    fn now_at(&self, replica: ReplicaId) -> Now {
+        Now { monotonic: Monotonic(self.now), wall: self.wall(replica) }
+    }
+
+    fn schedule(&mut self, delay: Micros, happening: Happening) {
+        self.order += 1;
+        self.queue.push(Reverse((self.now + delay, self.order)));
+        self.happenings.insert(self.order, happening);
+    }
+
+    /// Lets one thing happen; false if the time limit is reached first.
+    pub(super) fn step(&mut self, until: Micros) -> bool {
+        let Some(Reverse((at, order))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= until)
+        else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        self.queue.pop();
+        self.now = at;
+        let Some(happening) = self.happenings.remove(&order) else { return true };
+        self.counts.events += 1;
+        self.note(at ^ order.rotate_left(32));
+        match happening {
+            Happening::Frame { from, to, bytes } => self.on_frame(from, to, bytes),
+            Happening::Wake(replica) => {
+                if let Some(node) = self.nodes[replica.index()].as_mut() {
+                    node.wake_at = None;
+                }
+                self.run_node(replica);
+            }
+            Happening::ClientWake(id) => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.wake_at = None;
+                    let frames = client.on_wake(Monotonic(at), &mut self.history);
+                    self.after_client(id, frames);
+                }
+            }
+            Happening::Durable { replica, incarnation, mark } => {
+                let mut turn = Turn::default();
+                if let Some(node) =
+                    self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation)
+                {
+                    node.on_durable(mark, &mut turn);
+                    self.after_turn(replica, turn);
+                    self.run_node(replica);
+                }
+            }
+            Happening::Connect(a, b) => self.connect(a, b),
+            Happening::Restart(replica) => {
+                if self.nodes[replica.index()].is_none() {
+                    self.start(replica);
+                }
+            }
+        }
+        true
+    }
+
+    /// Runs until a condition holds; false if it does not by then.
+    pub(super) fn run_until(&mut self, until: Micros, mut done: impl FnMut(&Self) -> bool) -> bool {
+        loop {
+            if self.checker.violation.is_some() {
+                return false;
+            }
+            if done(self) {
+                return true;
+            }
+            if !self.step(until) {
+                return done(self);
+            }
+        }
+    }
+
+    fn note(&mut self, what: u64) {
+        self.trace = (self.trace ^ what).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
+    }
+
+    fn on_frame(&mut self, from: Peer, to: Peer, bytes: Bytes) {
+        self.counts.frames += 1;
+        // The tag stands for the whole frame.
+        let tag = bytes.last_chunk::<8>().map_or(0, |tag| u64::from_le_bytes(*tag));
+        self.note(tag);
+        match to {
+            Peer::Replica(replica) => {
+                if let Some(node) = self.nodes[replica.index()].as_mut()
+                    && node.on_frame(from, bytes)
+                {
+                    self.run_node(replica);
+                }
+            }
+            Peer::Client(id) => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    let frames = client.on_frame(Monotonic(self.now), from, bytes, &mut self.history);
+                    self.after_client(id, frames);
+                }
+            }
+        }
+    }
+
+    fn run_node(&mut self, replica: ReplicaId) {
+        let now = self.now_at(replica);
+        let mut turn = Turn::default();
+        let Some(node) = self.nodes[replica.index()].as_mut() else { return };
+        node.run(now, &mut turn);
+        self.after_turn(replica, turn);
+    }
+
+    fn after_turn(&mut self, replica: ReplicaId, turn: Turn) {
+        if !self.byzantine.contains(&replica) {
+            for seen in turn.seen {
+                match seen {
+                    Seen::Executed(seq, digest) => self.checker.on_executed(replica, seq, digest),
+                    Seen::Sent(message) => self.checker.on_sent(replica, &message),
+                    Seen::Event(event) => {
+                        self.checker.on_event(replica, &event, &self.byzantine);
+                        self.note(u64::from(replica.0) << 8 ^ 7);
+                        self.events.push((self.now, replica, event));
+                    }
+                }
+            }
+        }
+        if let Some(mark) = turn.unsynced {
+            let delay = self.rng.between(0, self.plan.sync_max);
+            let incarnation = self.incarnations[replica.index()];
+            self.schedule(delay, Happening::Durable { replica, incarnation, mark });
+        }
+        self.carry(Peer::Replica(replica), turn.frames);
+        let now = self.now;
+        if let Some(node) = self.nodes[replica.index()].as_mut()
+            && let Some(wake) = node.next_wake()
+            && node.wake_at.is_none_or(|at| wake < at)
+        {
+            node.wake_at = Some(wake);
+            self.schedule(wake.0.saturating_sub(now), Happening::Wake(replica));
+        }
+    }
+
+    fn after_client(&mut self, id: ClientId, mut frames: Vec<(Peer, Bytes)>) {
+        let now = Monotonic(self.now);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        frames.extend(client.work(now, &mut self.next_operation, &mut self.history));
+        let wake = client.next_wake().filter(|wake| client.wake_at.is_none_or(|at| *wake < at));
+        if let Some(wake) = wake {
+            client.wake_at = Some(wake);
+            self.schedule(wake.0.saturating_sub(now.0).max(1), Happening::ClientWake(id));
+        }
+        self.carry(Peer::Client(id), frames);
+    }
+
+    pub(super) fn carry(&mut self, from: Peer, frames: Vec<(Peer, Bytes)>) {
+        for (to, bytes) in frames {
+            for delay in self.network.carry(from, to) {
+                self.schedule(delay, Happening::Frame { from, to, bytes: bytes.clone() });
+            }
+        }
+    }
+
+    /// A fresh connection: new link keys at both ends, and a request key with a client.
+    fn connect(&mut self, a: Peer, b: Peer) {
+        let alive = |peer: Peer| match peer {
+            Peer::Replica(id) => self.nodes[id.index()].is_some(),
+            Peer::Client(id) => self.clients.contains_key(&id),
+        };
+        if !alive(a) || !alive(b) {
+            return;
+        }
+        if self.network.is_cut(a, b) || self.network.is_cut(b, a) {
+            let delay = self.rng.between(20_000, 100_000);
+            self.schedule(delay, Happening::Connect(a, b));
+            return;
+        }
+        self.connections += 1;
+        let key = |direction: u64| {
+            let mut hasher = Hasher::new("simulated link");
+            hasher.number(self.seed).number(u64::from(self.connections)).number(direction);
+            MacKey::new(hasher.finish().0)
+        };
+        let (forth, back, request) = (key(0), key(1), key(2));
+        let at_a = LinkKeys { send: forth.clone(), receive: back.clone() };
+        let at_b = LinkKeys { send: back, receive: forth };
+        let epoch = self.connections;
+        for (own, peer, keys) in [(a, b, at_a), (b, a, at_b)] {
+            match own {
+                Peer::Replica(id) => {
+                    let log = match peer {
+                        Peer::Replica(id) => {
+                            self.nodes[id.index()].as_ref().map_or(LogId::default(), |n| n.log)
+                        }
+                        Peer::Client(_) => LogId::default(),
+                    };
+                    if let Some(node) = self.nodes[id.index()].as_mut() {
+                        node.connect(peer, keys, log);
+                        if let Peer::Client(client) = peer {
+                            node.opener.keyring.insert_request_key(client, epoch, request.clone());
+                        }
+                    }
+                    self.run_node(id);
+                }
+                Peer::Client(id) => {
+                    let Peer::Replica(replica) = peer else { continue };
+                    let now = Monotonic(self.now);
+                    if let Some(client) = self.clients.get_mut(&id) {
+                        let request_key = (epoch, request.clone());
+                        let frames = client.connect(now, replica, keys, request_key, &mut self.history);
+                        self.after_client(id, frames);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Kills a replica: all it knew is gone.
+    pub(super) fn crash(&mut self, replica: ReplicaId) {
+        self.counts.crashes += 1;
+        self.nodes[replica.index()] = None;
+        for node in self.nodes.iter_mut().flatten() {
+            node.disconnect(Peer::Replica(replica));
+        }
+        for client in self.clients.values_mut() {
+            client.disconnect(Peer::Replica(replica));
+        }
+    }
+
+    pub(super) fn restart_after(&mut self, replica: ReplicaId, delay: Micros) {
+        self.schedule(delay, Happening::Restart(replica));
+    }
+
+    pub(super) fn restart_client(&mut self, id: ClientId) {
+        for node in self.nodes.iter_mut().flatten() {
+            node.disconnect(Peer::Client(id));
+        }
+        self.start_client(id);
+    }
+
+    /// Cuts every link between two replicas of different sides; clients keep theirs.
+    pub(super) fn partition(&mut self, side: &[ReplicaId]) {
+        for a in self.plan.quorums.replicas() {
+            for b in self.plan.quorums.replicas() {
+                if side.contains(&a) != side.contains(&b) {
+                    self.network.cut(Peer::Replica(a), Peer::Replica(b));
+                }
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.network.mend_all();
+        self.network.set_plan(LinkPlan::HEALED);
+    }
+
+    #[cfg(test)]
+    pub(super) fn corrupt(&mut self, replica: ReplicaId, adversary: Box<dyn Adversary>) {
+        self.byzantine.push(replica);
+        if let Some(node) = self.nodes[replica.index()].as_mut() {
+            node.adversary = Some(adversary);
+        }
+    }
+
+    /// Replicas that are down, or that lost their memory and do not vote yet.
+    pub(super) fn faulty(&self) -> Vec<ReplicaId> {
+        let faulty = |id: &ReplicaId| {
+            let index = id.index();
+            let forgetful = self.incarnations[index] > 1;
+            self.byzantine.contains(id)
+                || self.nodes[index].as_ref().is_none_or(|node| forgetful && !node.votes())
+        };
+        self.plan.quorums.replicas().filter(faulty).collect()
+    }
+
+    pub(super) fn correct(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten().filter(|node| !self.byzantine.contains(&node.own))
+    }
+
+    /// One more operation of the first client.
+    pub(super) fn invoke_one(&mut self) {
+        if let Some((id, client)) = self.clients.iter_mut().next() {
+            let id = *id;
+            client.to_invoke += 1;
+            self.after_client(id, Vec::new());
+        }
+    }
+
+    pub(super) fn clients_done(&self) -> bool {
+        self.clients.values().all(SimClient::is_done)
+    }
+
+    /// Every live replica votes and executed the same.
+    pub(super) fn is_converged(&self) -> bool {
+        let highest = self.correct().map(Node::executed).max().unwrap_or_default();
+        self.correct().all(|node| node.votes() && node.executed() == highest)
+    }
+
+    pub(super) fn highest_executed(&self) -> Seq {
+        self.correct().map(Node::executed).max().unwrap_or_default()
+    }
+
+    /// Compares the clients' history with the log of every live replica.
+    pub(super) fn check_history(&mut self) {
+        let highest = self.highest_executed();
+        let history = std::mem::take(&mut self.history);
+        let mut checker = std::mem::take(&mut self.checker);
+        for node in self.correct().filter(|node| node.executed() == highest) {
+            checker.check_history(&history, |id| position_of(node.state(), id));
+        }
+        self.history = history;
+        self.checker = checker;
+    }
+}

@@ -1,0 +1,54 @@
+//! Links: which frames arrive, and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{LinkPlan, Micros};
+use super::rng::Rng;
+use crate::message::Peer;
+
+/// The network between all nodes.
+pub(super) struct Network {
+    rng: Rng,
+    plan: LinkPlan,
+    /// Directed links that carry nothing.
+    cut: BTreeSet<(Peer, Peer)>,
+    pub(super) lost: u64,
+    pub(super) carried: u64,
+    /// Frames of a direction, for tests that count.
+    pub(super) by_link: BTreeMap<(Peer, Peer), u64>,
+}
+
+impl Network {
+    pub(super) fn new(rng: Rng, plan: LinkPlan) -> Self {
+        Self { rng, plan, cut: BTreeSet::new(), lost: 0, carried: 0, by_link: BTreeMap::new() }
+    }
+
+    pub(super) fn set_plan(&mut self, plan: LinkPlan) {
+        self.plan = plan;
+    }
+
+    pub(super) fn cut(&mut self, from: Peer, to: Peer) {
+        self.cut.insert((from, to));
+    }
+
+    pub(super) fn is_cut(&self, from: Peer, to: Peer) -> bool {
+        self.cut.contains(&(from, to))
+    }
+
+    pub(super) fn mend_all(&mut self) {
+        self.cut.clear();
+    }
+
+    /// After how long a frame arrives, once for each of its copies.
+    pub(super) fn carry(&mut self, from: Peer, to: Peer) -> Vec<Micros> {
+        let plan = self.plan;
+        if self.cut.contains(&(from, to)) || self.rng.chance(plan.loss_per_mille) {
+            self.lost += 1;
+            return Vec::new();
+        }
+        self.carried += 1;
+        *self.by_link.entry((from, to)).or_default() += 1;
+        let copies = if self.rng.chance(plan.duplicate_per_mille) { 2 } else { 1 };
+        (0..copies).map(|_| self.rng.between(plan.delay_min, plan.delay_max)).collect()
+    }
+}

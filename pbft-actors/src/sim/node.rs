@@ -1,0 +1,267 @@
+//! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+
+use super::rng::Rng;
+use crate::adversary::Adversary;
+use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::ports::state::State;
+use crate::replica::{Inbound, JournalStage, Mark, ReplicaConfig, Roles, route};
+use crate::role::{BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, To};
+use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
+
+/// What a node did in one turn.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) frames: Vec<(Peer, Bytes)>,
+    /// What the checker shall see, in order.
+    pub(super) seen: Vec<Seen>,
+    /// Records up to here still wait for their sync.
+    pub(super) unsynced: Option<Mark>,
+}
+
+/// Something that a replica did.
+pub(super) enum Seen {
+    Event(Event),
+    /// A batch was handed to the executor.
+    Executed(Seq, crate::crypto::Digest),
+    /// A vote was sent.
+    Sent(Message),
+}
+
+/// A running replica.
+pub(super) struct Node {
+    pub(super) own: ReplicaId,
+    pub(super) log: LogId,
+    pub(super) incarnation: u64,
+    roles: Roles,
+    mailboxes: [VecDeque<Mail>; 5],
+    stage: JournalStage,
+    pub(super) opener: Opener,
+    links: BTreeMap<Peer, (LinkKeys, u64)>,
+    rng: Rng,
+    instant_sync: bool,
+    pub(super) adversary: Option<Box<dyn Adversary>>,
+    signer: Signer,
+    pub(super) rejected: u64,
+    pub(super) wake_at: Option<Monotonic>,
+}
+
+impl Node {
+    pub(super) fn new(
+        config: &ReplicaConfig,
+        opener: Opener,
+        incarnation: u64,
+        rng: Rng,
+        instant_sync: bool,
+    ) -> Self {
+        let (roles, start) = Roles::new(config);
+        let signer = Signer {
+            sender: config.own,
+            log: config.log,
+            identity: config.identity.clone(),
+            binding: config.agreed.binding(),
+        };
+        let mut node = Self {
+            own: config.own,
+            log: config.log,
+            incarnation,
+            roles,
+            mailboxes: Default::default(),
+            stage: JournalStage::default(),
+            opener,
+            links: BTreeMap::new(),
+            rng,
+            instant_sync,
+            adversary: None,
+            signer,
+            rejected: 0,
+            wake_at: None,
+        };
+        node.post(start);
+        node
+    }
+
+    pub(super) fn connect(&mut self, peer: Peer, keys: LinkKeys, peer_log: LogId) {
+        self.links.insert(peer, (keys, 0));
+        if let Peer::Replica(replica) = peer {
+            self.post(CheckpointerInput::PeerLog { replica, log: peer_log }.into());
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, peer: Peer) {
+        self.links.remove(&peer);
+    }
+
+    pub(super) fn post(&mut self, mail: Mail) {
+        let mailbox = match &mail {
+            Mail::Batcher(_) => 0,
+            Mail::Orderer(_) => 1,
+            Mail::Checkpointer(_) => 2,
+            Mail::ViewChanger(_) => 3,
+            Mail::Executor(_) => 4,
+        };
+        self.mailboxes[mailbox].push_back(mail);
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.roles.executor.role().state()
+    }
+
+    pub(super) fn executed(&self) -> Seq {
+        self.roles.executor.role().executed()
+    }
+
+    /// Whether the replica has its memory and votes.
+    pub(super) fn votes(&self) -> bool {
+        self.roles.checkpointer.role().votes()
+    }
+
+    /// Where the replica stands, for people.
+    pub(super) fn describe(&self) -> String {
+        format!(
+            "{} | {} | {}",
+            self.roles.view_changer.role().describe(),
+            self.roles.orderer.role().describe(),
+            self.roles.checkpointer.role().describe()
+        )
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.roles.orderer.role().slots()
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Monotonic> {
+        self.roles.next_wake()
+    }
+
+    /// Takes a frame from the network; false if its proof does not hold.
+    pub(super) fn on_frame(&mut self, from: Peer, bytes: Bytes) -> bool {
+        let Some((keys, _)) = self.links.get(&from) else { return false };
+        let Ok(frame) = Frame::open(&keys.receive, bytes) else {
+            self.rejected += 1;
+            return false;
+        };
+        let Ok(opened) = self.opener.open(from, frame.kind, frame.body) else {
+            self.rejected += 1;
+            return false;
+        };
+        if let (Opened::Request(request), Some(adversary)) = (&opened, &mut self.adversary)
+            && !adversary.admits(request.id().client)
+        {
+            return true;
+        }
+        let mut inbound = Inbound::default();
+        route(opened, &mut inbound);
+        for mail in inbound.into_mail() {
+            self.post(mail);
+        }
+        true
+    }
+
+    /// Runs until no mail is in flight, mailboxes in random order, as if each role had its own arbiter.
+    pub(super) fn run(&mut self, now: Now, turn: &mut Turn) {
+        let effects = self.roles.on_wake(now);
+        self.submit(effects, turn);
+        let mut ended = false;
+        loop {
+            let full: Vec<usize> = (0..5).filter(|index| !self.mailboxes[*index].is_empty()).collect();
+            if full.is_empty() {
+                if ended {
+                    break;
+                }
+                ended = true;
+                self.post(BatcherInput::TurnEnd.into());
+                continue;
+            }
+            let index = *self.rng.pick(&full);
+            let Some(mail) = self.mailboxes[index].pop_front() else { continue };
+            let turn_end = mail == Mail::Batcher(BatcherInput::TurnEnd);
+            let effects = self.roles.deliver(now, mail);
+            // A turn that proposed something goes on; one that did not is over.
+            ended = ended && effects.is_empty() || turn_end && effects.is_empty();
+            self.submit(effects, turn);
+        }
+        if let Some(mut adversary) = self.adversary.take() {
+            for (to, message) in adversary.on_tick(now, &self.signer) {
+                self.seal(to, &message, turn);
+            }
+            self.adversary = Some(adversary);
+        }
+    }
+
+    pub(super) fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
+        let mut released = Vec::new();
+        self.stage.on_durable(mark, &mut released);
+        self.release(released, turn);
+    }
+
+    fn submit(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
+        let (mut records, mut released) = (Vec::new(), Vec::new());
+        self.stage.submit(effects, &mut records, &mut released);
+        if !records.is_empty() {
+            if self.instant_sync {
+                self.stage.on_durable(self.stage.written(), &mut released);
+            } else {
+                turn.unsynced = Some(self.stage.written());
+            }
+        }
+        self.release(released, turn);
+    }
+
+    fn release(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
+        for effect in effects {
+            match effect {
+                Effect::Persist(_) | Effect::Fence(_) => {}
+                Effect::Event(event) => turn.seen.push(Seen::Event(event)),
+                Effect::Tell(mail) => {
+                    if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {
+                        let executed =
+                            batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.digest()));
+                        turn.seen.extend(executed);
+                    }
+                    self.post(mail);
+                }
+                Effect::Send(to, message) => match self.adversary.take() {
+                    None => self.seal(to, &message, turn),
+                    Some(mut adversary) => {
+                        for (to, message) in adversary.on_send(to, message) {
+                            self.seal(to, &message, turn);
+                        }
+                        self.adversary = Some(adversary);
+                    }
+                },
+            }
+        }
+    }
+
+    fn seal(&mut self, to: To, message: &Message, turn: &mut Turn) {
+        if message.vote_view().is_some() {
+            turn.seen.push(Seen::Sent(message.clone()));
+        }
+        let quorums = self.opener.keyring.quorums;
+        let peers: Vec<Peer> = match to {
+            To::Replica(id) => vec![Peer::Replica(id)],
+            To::Others => quorums.others(self.own).map(Peer::Replica).collect(),
+            To::Replicas(set) => set.iter().filter(|id| *id != self.own).map(Peer::Replica).collect(),
+            To::Client(id) => vec![Peer::Client(id)],
+        };
+        let payload = message.payload();
+        for peer in peers {
+            if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
+                turn.frames.push((peer, bytes));
+            }
+        }
+    }
+}
+
+/// The frame for one link, if it is up.
+pub(super) fn seal_for(payload: &Payload, link: Option<&mut (LinkKeys, u64)>) -> Option<Bytes> {
+    let (keys, counter) = link?;
+    *counter += 1;
+    let mut buffer = BytesMut::with_capacity(payload.frame_bytes());
+    payload.seal_into(&keys.send, *counter, &mut buffer);
+    Some(buffer.freeze())
+}

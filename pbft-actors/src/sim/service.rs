@@ -1,0 +1,73 @@
+//! The service under simulation: a log of operations, each of which may be there once.
+
+use std::panic::resume_unwind;
+
+use bytes::Bytes;
+
+use crate::message::Refusal;
+use crate::ports::service::{Execution, Query, Service};
+use crate::ports::state::State;
+
+/// The operation was executed before: exactly-once is broken.
+pub(super) const TWICE: u32 = 1_000;
+/// The operation asked to be refused.
+pub(super) const REFUSED_ON_PURPOSE: u32 = 1_001;
+
+/// What an operation does, by the last byte of its 9.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Behaviour {
+    Append = 0,
+    Refuse = 1,
+    Panic = 2,
+}
+
+/// Appends the id in the operation's first 8 bytes, and answers with its position, big-endian.
+pub(super) struct LogService;
+
+pub(super) fn operation(id: u64, behaviour: Behaviour) -> Bytes {
+    let mut bytes = id.to_be_bytes().to_vec();
+    bytes.push(behaviour as u8);
+    bytes.into()
+}
+
+impl Service for LogService {
+    const NAME: &'static str = "simulated log";
+    const VERSION: u32 = 1;
+
+    fn execute(
+        &self,
+        state: &mut State,
+        context: &Execution<'_>,
+        operation: &[u8],
+    ) -> Result<Bytes, Refusal> {
+        let Some((id, [behaviour])) = operation.split_first_chunk::<8>() else {
+            return Err(Refusal::new(Refusal::UNKNOWN_OPERATION, "9 bytes"));
+        };
+        let position = state.cell::<u64>("length").get() + 1;
+        let mut log = state.map_mut("log");
+        if log.contains(id) {
+            return Err(Refusal::new(TWICE, "executed twice"));
+        }
+        log.insert(id, &position.to_be_bytes())?;
+        state.cell_mut::<u64>("length").set(position)?;
+        // Agreed choices are part of the state, so that a replica with others diverges.
+        state.cell_mut::<u64>("time").set(context.time.0)?;
+        state.cell_mut::<[u8; 32]>("seed").set(context.seed.0)?;
+        match behaviour {
+            1 => Err(Refusal::new(REFUSED_ON_PURPOSE, "as asked")),
+            // Without the panic hook: this one is expected.
+            2 => resume_unwind(Box::new("as asked")),
+            _ => Ok(Bytes::copy_from_slice(&position.to_be_bytes())),
+        }
+    }
+
+    fn query(&self, state: &State, _context: &Query, _operation: &[u8]) -> Result<Bytes, Refusal> {
+        Ok(Bytes::copy_from_slice(&state.cell::<u64>("length").get().to_be_bytes()))
+    }
+}
+
+/// The position of an operation in a replica's log.
+pub(super) fn position_of(state: &State, id: u64) -> Option<u64> {
+    let position = state.map("log").get(&id.to_be_bytes())?;
+    Some(u64::from_be_bytes(position[..].try_into().ok()?))
+}
