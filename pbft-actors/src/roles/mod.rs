@@ -6,6 +6,8 @@ pub(crate) mod client;
 pub(crate) mod executor;
 pub(crate) mod orderer;
 mod rate_limit;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod view_changer;
 
 pub(crate) use rate_limit::RateLimit;

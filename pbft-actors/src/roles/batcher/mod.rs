@@ -3,6 +3,8 @@
 
 mod pending;
 mod propose;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +98,7 @@ impl Batcher {
     fn on_admitted(&mut self, now: Now, requests: Vec<Verified<Request>>, out: &mut Outbox<BatcherTimer>) {
         let mut found = Vec::new();
         for request in requests {
-            if self.needed.remove(request.digest()) {
+            if !self.lacks_signature(&request) && self.needed.remove(request.digest()) {
                 found.push((*request).clone());
             }
             self.admit(now, request, out);
@@ -107,10 +109,15 @@ impl Batcher {
         self.watch(now, out);
     }
 
+    /// Whether only a signature would prove the request, and it has none.
+    fn lacks_signature(&self, request: &Request) -> bool {
+        let must_sign = self.config.signed_requests || self.signed_only.contains(&request.id().client);
+        must_sign && !request.is_signed()
+    }
+
     fn admit(&mut self, now: Now, request: Verified<Request>, out: &mut Outbox<BatcherTimer>) {
         let (id, from) = (request.id(), request.from());
-        let must_sign = self.config.signed_requests || self.signed_only.contains(&id.client);
-        if must_sign && !request.is_signed() {
+        if self.lacks_signature(&request) {
             let message = NeedSignature { client: id.client, digest: *request.digest() };
             out.send(To::Client(id.client), Message::NeedSignature(message));
             return;

@@ -2,6 +2,8 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -240,6 +242,7 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.drop_overtaken_transfer(out);
         self.try_vote_again(now, out);
     }
 

@@ -5,6 +5,8 @@ mod client_table;
 mod execute;
 mod members;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,6 +6,8 @@ mod decide;
 mod propose;
 mod retransmit;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod view;
 mod vote;
 
@@ -226,14 +228,20 @@ impl Orderer {
     }
 
     fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<NoTimer>) {
+        let gained = voting && !self.voting;
         self.voting = voting;
-        if voting {
-            let seqs: Vec<Seq> = self.slots.keys().copied().collect();
-            for seq in seqs {
-                self.try_slot(now, seq, out);
-            }
-            self.grant(out);
+        if !gained {
+            return;
         }
+        let seqs: Vec<Seq> = self.slots.keys().copied().collect();
+        for seq in seqs {
+            // What was accepted without a vote is voted on now.
+            if let Some(batch) = self.slot(seq).accepted_batch() {
+                self.accept(seq, batch, out);
+            }
+            self.try_slot(now, seq, out);
+        }
+        self.grant(out);
     }
 }
 

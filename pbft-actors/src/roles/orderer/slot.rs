@@ -64,6 +64,11 @@ impl Slot {
         self.bodies.get(&digest).cloned()
     }
 
+    /// The batch accepted in the current view.
+    pub(super) fn accepted_batch(&self) -> Option<Arc<Batch>> {
+        self.accepted.and_then(|digest| self.body(digest))
+    }
+
     /// Notes the promise to accept `digest` in `view`: an entry of Qs.
     pub(super) fn promise(&mut self, digest: Digest, view: View) {
         let latest = self.pre_prepared.entry(digest).or_insert(view);

@@ -1,6 +1,9 @@
 //! What a new view starts from, as a function of V alone (PROTOCOL 7.3). The new primary computes
 //! it, and everyone verifies the NEW-VIEW by computing it again.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;

@@ -2,6 +2,8 @@
 
 mod decision;
 mod retransmit;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,112 @@
+//! The executor, rule by rule.
+
+mod execute;
+mod pages;
+mod table;
+
+use super::*;
+use crate::message::{Choice, Operation, Refusal};
+use crate::role::{Effect, Event, Finished, Rejoined};
+use crate::roles::testing::*;
+use crate::types::{ClientId, Timestamp};
+
+/// K = 4, L = 8, W = 4; two sessions per client and three in all; ten bytes of results per client.
+fn executor() -> Executor {
+    Executor::new(ExecutorConfig {
+        checkpoint_interval: 4,
+        window: 8,
+        state_limits: StateLimits { raw_pages: 256, named_pages: 64, reserved_pages: 64 },
+        table_limits: TableLimits {
+            client_window: 4,
+            sessions_per_client: 2,
+            sessions_total: 3,
+            result_bytes_per_client: 10,
+        },
+        service: TestService::shared(),
+    })
+}
+
+/// One in which client 1 opened session 1 at seq 1.
+fn opened() -> Executor {
+    let mut executor = executor();
+    execute(&mut executor, 1, &[sign(opening(1, 1))]);
+    executor
+}
+
+/// Executes a batch proposed at this second of the group's time.
+fn execute(executor: &mut Executor, seq: u64, requests: &[Request]) -> Vec<Effect> {
+    execute_at(executor, seq, Wall(START + seq * 1_000_000), requests)
+}
+
+fn execute_at(executor: &mut Executor, seq: u64, time: Wall, requests: &[Request]) -> Vec<Effect> {
+    let batch = Batch::new(Choice { time, ..choice() }, requests.to_vec());
+    effects(executor, ExecutorInput::Execute(vec![(Seq(seq), Arc::new(batch))]))
+}
+
+fn execute_null(executor: &mut Executor, seq: u64) -> Vec<Effect> {
+    effects(executor, ExecutorInput::Execute(vec![(Seq(seq), Arc::new(Batch::null()))]))
+}
+
+fn ask(executor: &mut Executor, request: &Request) -> Vec<Effect> {
+    effects(executor, ExecutorInput::Requests(vec![from_client(request)]))
+}
+
+/// What client 1 asks for under this timestamp.
+fn asks(timestamp: u64, what: &'static str) -> Request {
+    asks_above(timestamp, 1, what)
+}
+
+/// The same, with everything below `answered` answered.
+fn asks_above(timestamp: u64, answered: u64, what: &'static str) -> Request {
+    sign(Operation {
+        answered_below: Timestamp(answered),
+        operation: Bytes::from_static(what.as_bytes()),
+        ..operation(1, timestamp)
+    })
+}
+
+fn answer(request: &Request, seq: u64, outcome: Outcome) -> Effect {
+    let reply = Reply {
+        view: View(0),
+        tentative: false,
+        request: request.id(),
+        request_digest: *request.digest(),
+        seq: Seq(seq),
+        result: ReplyResult::Full(outcome),
+    };
+    Effect::Send(To::Client(request.id().client), Message::Reply(reply))
+}
+
+fn done(result: &str) -> Outcome {
+    Outcome::Done(Bytes::copy_from_slice(result.as_bytes()))
+}
+
+fn expired(highest: u64) -> Outcome {
+    Outcome::SessionExpired { highest: SessionId(highest) }
+}
+
+fn admits(request: &Request) -> [Effect; 1] {
+    [tell(BatcherInput::Admitted(vec![from_client(request)]))]
+}
+
+/// The answers among these effects.
+fn answers(effects: &[Effect]) -> Vec<Effect> {
+    effects.iter().filter(|effect| matches!(effect, Effect::Send(..))).cloned().collect()
+}
+
+/// What the batcher is told of the batch.
+fn finished(effects: &[Effect]) -> Finished {
+    let told = |effect: &Effect| match effect {
+        Effect::Tell(crate::role::Mail::Batcher(BatcherInput::Executed(finished))) => Some(finished.clone()),
+        _ => None,
+    };
+    effects.iter().find_map(told).unwrap()
+}
+
+/// The checkpoint taken.
+fn taken(effects: &[Effect]) -> Option<Checkpoint> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Tell(crate::role::Mail::Checkpointer(CheckpointerInput::Taken(taken))) => Some(*taken),
+        _ => None,
+    })
+}
