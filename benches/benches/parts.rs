@@ -37,7 +37,9 @@ fn parts(criterion: &mut Criterion) {
     let identity = Identity::ed25519(&[5; 32]).expect("32 bytes");
     let binding = Binding { cluster: ClusterId([1; 16]), epoch: 1 };
 
-    criterion.bench_function("MAC over header and digest", |b| b.iter(|| key.tag(&[&[0; 10], black_box(&digest.0)])));
+    criterion.bench_function("MAC over header and digest", |b| {
+        b.iter(|| key.tag(&[&[0; 10], black_box(&digest.0)]))
+    });
     criterion.bench_function("digest of 64 bytes", |b| b.iter(|| Digest::of(black_box(&[0; 64]))));
     criterion.bench_function("encode a vote", |b| b.iter(|| codec::encode(black_box(&vote))));
     criterion.bench_function("decode a vote", |b| b.iter(|| codec::decode::<Vote>(black_box(&body), 1_000)));
@@ -48,7 +50,8 @@ fn parts(criterion: &mut Criterion) {
             payload.seal_into(&key, 1, &mut buffer);
         });
     });
-    criterion.bench_function("open a vote's frame", |b| b.iter(|| Frame::open(&key, black_box(sealed.clone()))));
+    criterion
+        .bench_function("open a vote's frame", |b| b.iter(|| Frame::open(&key, black_box(sealed.clone()))));
     criterion.bench_function("request with 4 MACs", |b| {
         b.iter(|| Request::authenticated(operation(), (0..4).map(|_| Some(&keys)), hints));
     });

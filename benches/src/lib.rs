@@ -56,7 +56,8 @@ impl Group {
     /// # Panics
     /// If this machine has no free ports.
     pub fn start(n: u8, reply_bytes: usize) -> Self {
-        let identity = |tag: u8, id: u8| Identity::ed25519(&[[tag; 16], [id; 16]].concat()).expect("32 bytes");
+        let identity =
+            |tag: u8, id: u8| Identity::ed25519(&[[tag; 16], [id; 16]].concat()).expect("32 bytes");
         let identities: Vec<Identity> = (0..n).map(|id| identity(1, id)).collect();
         let client_identity = identity(2, 0);
         let mut agreed =

@@ -25,8 +25,24 @@ const SIBLINGS: [(&str, &[&str]); 1] = [("roles", &["RateLimit", "rate_limit"])]
 
 /// What gives a different answer from one run to the next. Found as whole words.
 const NONDETERMINISTIC: [&str; 19] = [
-    "Instant", "SystemTime", "UNIX_EPOCH", "SystemRandom", "SecureRandom", "rand", "HashMap", "HashSet",
-    "RandomState", "DefaultHasher", "thread", "spawn", "async", "await", "actix", "tokio", "TcpStream", "File",
+    "Instant",
+    "SystemTime",
+    "UNIX_EPOCH",
+    "SystemRandom",
+    "SecureRandom",
+    "rand",
+    "HashMap",
+    "HashSet",
+    "RandomState",
+    "DefaultHasher",
+    "thread",
+    "spawn",
+    "async",
+    "await",
+    "actix",
+    "tokio",
+    "TcpStream",
+    "File",
     "println",
 ];
 
@@ -57,7 +73,9 @@ fn sources(root: &Path) -> Vec<Source> {
 }
 
 fn is_test(path: &Path) -> bool {
-    let within = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).is_ok_and(|path| path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "scenarios"));
+    let within = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).is_ok_and(|path| {
+        path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "scenarios")
+    });
     within || path.ends_with("tests.rs") || path.ends_with("testing.rs") || path.ends_with("scenarios.rs")
 }
 

@@ -64,7 +64,7 @@ impl Transport for Loopback {
             hasher.number(u64::from(epoch));
             let key = MacKey::new(hasher.finish().0);
             let between_replicas = matches!((node.own, peer), (Peer::Replica(_), Peer::Replica(_)));
-            let request_key = (!between_replicas).then(|| (epoch, key));
+            let request_key = (!between_replicas).then_some((epoch, key));
             other.gate.connected(Connected {
                 peer: node.own,
                 log: node.log,

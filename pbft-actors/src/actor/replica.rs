@@ -171,6 +171,9 @@ impl Replica {
             Event::Diverged { seq, own, stable } => {
                 tracing::error!(%replica, %seq, %own, %stable, "own state differs from the group's: repairing it");
             }
+            Event::Repaired { seq, page } => {
+                tracing::error!(%replica, %seq, page, "own state differed from this page on: repaired");
+            }
             Event::Fatal { why } => tracing::error!(%replica, why, "stopping"),
         }
     }

@@ -18,7 +18,7 @@ use super::{BODY_BYTES_MAX, Kind};
 use crate::crypto::{Digest, MacKey, TAG_BYTES};
 
 /// Version of the frame layout and of every message in it.
-pub const FRAME_VERSION: u8 = 1;
+const FRAME_VERSION: u8 = 1;
 /// Length of a frame's header.
 pub const HEADER_BYTES: usize = 10;
 /// What a frame adds to its body.

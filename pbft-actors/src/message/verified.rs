@@ -4,8 +4,7 @@ use super::Peer;
 
 /// A message whose proof was checked, with the peer that proved itself.
 ///
-/// Only [`super::Opener`] makes one from bytes, and a replica from its own durable steps, so no
-/// unauthenticated message can reach a role.
+/// Only [`super::Opener`] makes one, so no unauthenticated message can reach a role.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verified<M> {
     from: Peer,
@@ -17,7 +16,8 @@ impl<M> Verified<M> {
         Self { from, message }
     }
 
-    /// A replica's own message on its way back through the journal.
+    /// A message that a test vouches for.
+    #[cfg(test)]
     pub(crate) fn own(from: Peer, message: M) -> Self {
         Self { from, message }
     }

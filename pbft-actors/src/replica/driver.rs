@@ -55,6 +55,8 @@ impl<R: Role> Driver<R> {
         self.timers.values().min().copied()
     }
 
+    /// For those who look at a role from outside.
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn role(&self) -> &R {
         &self.role
     }

@@ -5,8 +5,12 @@ mod driver;
 mod journal;
 mod roles;
 mod route;
+#[cfg(any(test, feature = "sim"))]
+mod together;
 
 pub(crate) use driver::Driver;
-pub(crate) use journal::{JournalStage, Mark};
+pub(crate) use journal::JournalStage;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use journal::Mark;
 pub(crate) use roles::{ReplicaConfig, Roles};
 pub(crate) use route::{Inbound, route};

@@ -5,13 +5,13 @@ use crate::crypto::{Digest, Identity};
 use crate::message::Signer;
 use crate::ports::config::{Agreed, Tuning};
 use crate::ports::service::AnyService;
-use crate::role::{CheckpointerInput, Effect, Mail};
+use crate::role::{CheckpointerInput, Mail};
 use crate::roles::batcher::{Batcher, BatcherConfig};
 use crate::roles::checkpointer::{Checkpointer, CheckpointerConfig};
 use crate::roles::executor::{Executor, ExecutorConfig, TableLimits};
 use crate::roles::orderer::{Orderer, OrdererConfig};
 use crate::roles::view_changer::ViewChanger;
-use crate::types::{LogId, Monotonic, Now, ReplicaId};
+use crate::types::{LogId, ReplicaId};
 
 /// What a replica is made from.
 #[derive(Clone)]
@@ -89,38 +89,5 @@ impl Roles {
             executor: Driver::new(executor),
         };
         (roles, start)
-    }
-
-    /// Gives a mail to its role.
-    pub(crate) fn deliver(&mut self, now: Now, mail: Mail) -> Vec<Effect> {
-        match mail {
-            Mail::Batcher(input) => self.batcher.on_input(now, input),
-            Mail::Orderer(input) => self.orderer.on_input(now, input),
-            Mail::Checkpointer(input) => self.checkpointer.on_input(now, input),
-            Mail::ViewChanger(input) => self.view_changer.on_input(now, input),
-            Mail::Executor(input) => self.executor.on_input(now, input),
-        }
-    }
-
-    /// Fires every role's timers that are due.
-    pub(crate) fn on_wake(&mut self, now: Now) -> Vec<Effect> {
-        let mut effects = self.batcher.on_wake(now);
-        effects.extend(self.orderer.on_wake(now));
-        effects.extend(self.checkpointer.on_wake(now));
-        effects.extend(self.view_changer.on_wake(now));
-        effects.extend(self.executor.on_wake(now));
-        effects
-    }
-
-    /// When the next timer of any role is due.
-    pub(crate) fn next_wake(&self) -> Option<Monotonic> {
-        let wakes = [
-            self.batcher.next_wake(),
-            self.orderer.next_wake(),
-            self.checkpointer.next_wake(),
-            self.view_changer.next_wake(),
-            self.executor.next_wake(),
-        ];
-        wakes.into_iter().flatten().min()
     }
 }

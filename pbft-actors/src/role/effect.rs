@@ -35,6 +35,10 @@ pub(crate) enum To {
     /// Every other replica.
     Others,
     /// These replicas.
+    #[cfg_attr(
+        not(any(test, feature = "sim")),
+        expect(dead_code, reason = "only an adversary tells some replicas what it does not tell others")
+    )]
     Replicas(ReplicaSet),
     /// A client.
     Client(ClientId),
@@ -191,6 +195,13 @@ pub enum Event {
         own: Digest,
         /// The group's digest.
         stable: Digest,
+    },
+    /// The state that differed was replaced by the group's.
+    Repaired {
+        /// The checkpoint.
+        seq: Seq,
+        /// The first page that differed.
+        page: u64,
     },
     /// The group gave this replica a place, or took it: whether it votes.
     Voting {

@@ -209,6 +209,7 @@ impl State {
 
     /// Takes the state back, or forward, to a snapshot under the same limits. With a savepoint open
     /// this is a bug and asserts.
+    #[cfg(test)]
     pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
         self.region.replace(snapshot.table().clone());
     }

@@ -36,6 +36,7 @@ impl Region {
     }
 
     /// Puts other pages in place of all.
+    #[cfg(test)]
     pub(super) fn replace(&mut self, table: PageTable) {
         let open = self.levels.len();
         assert!(open == 0, "a state is replaced only outside savepoints, and {open} are open");

@@ -16,6 +16,7 @@ impl Snapshot {
         Self { table, root: OnceLock::new() }
     }
 
+    #[cfg(test)]
     pub(super) fn table(&self) -> &PageTable {
         &self.table
     }

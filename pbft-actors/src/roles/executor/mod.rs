@@ -46,6 +46,8 @@ pub(crate) struct Executor {
     executed: Seq,
     /// The state went back to repair itself: what the orderer sent before it heard of that is void.
     rewound: bool,
+    /// The first page in which the own state differed from the group's, until it was said.
+    repaired: Option<u64>,
     /// Agreed time of the last batch that had one.
     time: Wall,
     snapshots: BTreeMap<Seq, Snapshot>,
@@ -61,6 +63,7 @@ impl Executor {
             members: Members::default(),
             executed: Seq::ZERO,
             rewound: false,
+            repaired: None,
             time: Wall(0),
             snapshots: BTreeMap::new(),
             view: View(0),

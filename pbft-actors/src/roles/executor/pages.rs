@@ -66,6 +66,9 @@ impl Executor {
             return;
         }
         out.event(Event::Transferred { seq: checkpoint.seq });
+        if let Some(page) = self.repaired.take() {
+            out.event(Event::Repaired { seq: checkpoint.seq, page });
+        }
         out.tell(OrdererInput::Jumped(checkpoint.seq));
         out.tell(CheckpointerInput::Installed(checkpoint));
         for rejoined in self.members.iter() {
@@ -94,11 +97,12 @@ impl Executor {
         self.members = Members::decode(&members).expect("members that this code wrote");
         self.table = ClientTable::new(self.config.table_limits);
         for (key, value) in reserved.range(&[CLIENT_PREFIX][..]..) {
-            if let Some(id) = client_of(&key) {
+            if let Some(id) = client_of(key) {
                 self.table.restore(id, &value).expect("a client that this code wrote");
             }
         }
         self.rewound = head.0 < self.executed;
+        self.repaired = self.snapshots.get(&head.0).and_then(|own| own.first_difference(&snapshot));
         (self.executed, self.time) = head;
         self.state = state;
         self.snapshots.clear();
