@@ -138,14 +138,46 @@ fn who_rejoined_is_known_after_a_transfer() {
     assert_eq!(ask(&mut newcomer, &request), []);
 }
 
+/// One whose state at checkpoint 4 is not the group's, and which executed 5 and 6 on top.
+fn diverged() -> Executor {
+    let mut executor = opened();
+    (2..=6).for_each(|seq| drop(execute(&mut executor, seq, &[asks(1, "+")])));
+    executor
+}
+
 #[test]
-fn a_replica_may_go_back_to_a_checkpoint_to_repair_itself() {
-    let (mut executor, checkpoint) = eventful();
-    let all = pages(&mut executor, 4);
+fn a_diverged_replica_goes_back_to_the_groups_checkpoint_and_on_from_there() {
+    let (mut donor, checkpoint) = eventful();
+    let mut executor = diverged();
+    let told = install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    assert_eq!(told[0], tell(OrdererInput::Jumped(Seq(4))));
     let request = asks(4, "+");
-    let first = execute(&mut executor, 5, &[request.clone()]);
-    install(&mut executor, checkpoint, &all);
-    assert_eq!(execute(&mut executor, 5, &[request]), first);
+    let expected = execute(&mut donor, 5, &[request.clone()]);
+    assert_eq!(execute(&mut executor, 5, &[request]), expected);
+}
+
+#[test]
+fn what_was_on_its_way_before_the_replica_went_back_is_void() {
+    let (mut donor, checkpoint) = eventful();
+    let mut executor = diverged();
+    install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    let void = execute_null(&mut executor, 7);
+    assert_eq!(void.last(), Some(&Effect::Event(Event::Executed { seq: Seq(4), operations: 0 })));
+    execute_null(&mut executor, 5);
+    let next = execute_null(&mut executor, 6);
+    assert_eq!(next.last(), Some(&Effect::Event(Event::Executed { seq: Seq(6), operations: 0 })));
+}
+
+#[test]
+fn a_state_that_was_reached_by_executing_is_not_installed() {
+    let (mut donor, checkpoint) = eventful();
+    let (mut same, _) = eventful();
+    let all = pages(&mut donor, 4);
+    let needless = [tell(CheckpointerInput::InstallNeedless(checkpoint))];
+    assert_eq!(install(&mut same, checkpoint, &all), needless);
+    (5..=8).for_each(|seq| drop(execute_null(&mut same, seq)));
+    effects(&mut same, ExecutorInput::Stable(Seq(8)));
+    assert_eq!(install(&mut same, checkpoint, &all), needless);
 }
 
 #[test]
