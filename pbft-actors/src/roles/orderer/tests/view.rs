@@ -316,3 +316,11 @@ fn what_is_gathered_is_asked_of_another_peer_with_each_status() {
     assert_eq!(effects(&mut primary, due())[0], fetch(2, 1, &missing));
     assert_eq!(effects(&mut primary, due())[0], fetch(3, 1, &missing));
 }
+
+#[test]
+fn what_was_chosen_above_the_window_is_voted_on_when_it_moves() {
+    let (mut backup, batch) = (orderer(3, 4), batch_of(9));
+    effects(&mut backup, enters(1, 4, &[(9, batch.digest())]));
+    assert_eq!(effects(&mut backup, brings(0, 9, &batch)), []);
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), promise(1, 9, &batch));
+}
