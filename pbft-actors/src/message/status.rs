@@ -27,7 +27,9 @@ impl SeqBitmap {
 
     /// Whether `seq` is in; what the bitmap does not reach is not.
     pub fn contains(&self, base: Seq, seq: Seq) -> bool {
-        let Some(offset) = seq.0.checked_sub(base.0.saturating_add(1)) else { return false };
+        let Some(offset) = seq.0.checked_sub(base.0).and_then(|above| above.checked_sub(1)) else {
+            return false;
+        };
         let byte = usize::try_from(offset / 8).ok().and_then(|index| self.0.get(index));
         byte.is_some_and(|byte| byte & (1 << (offset % 8)) != 0)
     }

@@ -119,13 +119,13 @@ pub(crate) fn choice() -> Choice {
     Choice { time: Wall(START), seed: digest(77), extra: Bytes::new() }
 }
 
-pub(crate) fn batch(requests: &[Request]) -> Arc<Batch> {
+pub(crate) fn batch<const N: usize>(requests: [Request; N]) -> Arc<Batch> {
     Arc::new(Batch::new(choice(), requests.to_vec()))
 }
 
 /// A batch with one signed request, another one for every number.
 pub(crate) fn batch_of(number: u64) -> Arc<Batch> {
-    batch(&[signed(1, number)])
+    batch([signed(1, number)])
 }
 
 pub(crate) fn pre_prepare(view: u64, seq: u64, batch: &Batch) -> PrePrepare {

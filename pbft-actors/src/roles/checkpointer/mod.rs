@@ -242,7 +242,6 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
-        self.drop_overtaken_transfer(out);
         self.try_vote_again(now, out);
     }
 

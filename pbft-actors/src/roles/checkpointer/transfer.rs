@@ -184,15 +184,6 @@ impl Checkpointer {
         self.on_taken(now, checkpoint, out);
     }
 
-    /// Ends a transfer towards what is stable here by now: the pages would take the state back to
-    /// where nothing leads on from.
-    pub(super) fn drop_overtaken_transfer(&mut self, out: &mut Outbox<CheckpointTimer>) {
-        let stable = self.stable;
-        if self.transfer.take_if(|running| running.target.seq <= stable && !running.installing).is_some() {
-            self.tell_transferring(false, out);
-        }
-    }
-
     /// Asks again, then another peer, then for the checkpoint to which the group has moved.
     pub(super) fn retry_transfer(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
         let Some(transfer) = &mut self.transfer else { return };

@@ -131,12 +131,26 @@ fn a_certificate_is_as_good_as_its_votes() {
     assert_eq!(stable, advances(checkpoint(4), &[0, 1, 2]));
 }
 
-#[test]
-fn a_certificate_with_a_void_vote_is_ignored() {
+/// Replica 3 once these have other logs.
+fn taken_after_restart_of(restarted: &[u8]) -> Checkpointer {
     let mut replica_3 = taken(4);
     let log = LogId { number: 101, salt: 0 };
-    effects(&mut replica_3, CheckpointerInput::PeerLog { replica: replica(2), log });
-    assert_eq!(effects(&mut replica_3, brings(checkpoint(4), &[0, 1, 2])), []);
+    for id in restarted {
+        effects(&mut replica_3, CheckpointerInput::PeerLog { replica: replica(*id), log });
+    }
+    replica_3
+}
+
+#[test]
+fn a_certificate_outlives_a_signers_log_while_weak_many_votes_count() {
+    let stable = effects(&mut taken_after_restart_of(&[2]), brings(checkpoint(4), &[0, 1, 2]));
+    assert_eq!(stable, advances(checkpoint(4), &[0, 1, 2]));
+}
+
+#[test]
+fn a_certificate_of_which_fewer_than_weak_many_votes_count_is_ignored() {
+    let ignored = effects(&mut taken_after_restart_of(&[1, 2]), brings(checkpoint(4), &[0, 1, 2]));
+    assert_eq!(ignored, []);
 }
 
 #[test]

@@ -239,3 +239,12 @@ fn a_replica_that_got_there_by_itself_never_goes_back_to_what_it_was_fetching() 
     assert_eq!(replica.stable, Seq(12));
     assert_eq!(effects(&mut replica, data(0, 8, 0, &[page(1)], None)), []);
 }
+
+#[test]
+fn a_transfer_ends_when_the_executor_says_that_it_got_there_by_itself() {
+    let mut replica = fetching();
+    effects(&mut replica, data(0, 8, 0, &[page(1)], None));
+    let ended = [tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))];
+    assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(4))), []);
+    assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(8))), ended);
+}

@@ -40,7 +40,7 @@ fn a_batch_is_answered_then_reported() {
         tell(CheckpointerInput::Executed(Seq(2))),
         Effect::Event(Event::Executed { seq: Seq(2), operations: 1 }),
     ];
-    assert_eq!(execute(&mut executor, 2, &[request]), expected);
+    assert_eq!(execute(&mut executor, 2, [request]), expected);
 }
 
 #[test]
@@ -57,30 +57,30 @@ fn null_changes_nothing_and_is_answered_to_nobody() {
 #[test]
 fn a_batch_that_was_executed_is_skipped() {
     let mut executor = opened();
-    execute(&mut executor, 2, &[asks(1, "+")]);
-    assert_eq!(answers(&execute(&mut executor, 2, &[asks(2, "+")])), []);
-    assert_eq!(answers(&execute(&mut executor, 3, &[asks(2, "+")])), [answer(&asks(2, "+"), 3, done("2"))]);
+    execute(&mut executor, 2, [asks(1, "+")]);
+    assert_eq!(answers(&execute(&mut executor, 2, [asks(2, "+")])), []);
+    assert_eq!(answers(&execute(&mut executor, 3, [asks(2, "+")])), [answer(&asks(2, "+"), 3, done("2"))]);
 }
 
 #[test]
 #[should_panic(expected = "batches execute in order of seq")]
 fn a_gap_in_the_order_stops_the_replica() {
-    execute(&mut opened(), 3, &[]);
+    execute(&mut opened(), 3, []);
 }
 
 #[test]
 fn a_panic_is_rolled_back_and_answered_with_its_code() {
     let (mut executor, bad) = (opened(), asks(1, "!"));
     let refused = refused(Refusal::PANICKED, "the operation panicked");
-    assert_eq!(answers(&execute(&mut executor, 2, &[bad.clone()])), [answer(&bad, 2, refused)]);
+    assert_eq!(answers(&execute(&mut executor, 2, [bad.clone()])), [answer(&bad, 2, refused)]);
     let good = asks(2, "+");
-    assert_eq!(answers(&execute(&mut executor, 3, &[good.clone()])), [answer(&good, 3, done("1"))]);
+    assert_eq!(answers(&execute(&mut executor, 3, [good.clone()])), [answer(&good, 3, done("1"))]);
 }
 
 #[test]
 fn a_refusal_is_rolled_back_and_answered_with_the_services_code() {
     let (mut executor, bad, good) = (opened(), asks(1, "?"), asks(2, "+"));
-    let executed = execute(&mut executor, 2, &[bad.clone(), good.clone()]);
+    let executed = execute(&mut executor, 2, [bad.clone(), good.clone()]);
     let expected = [answer(&bad, 2, refused(1_000, "told to")), answer(&good, 2, done("1"))];
     assert_eq!(answers(&executed), expected);
 }
@@ -88,7 +88,7 @@ fn a_refusal_is_rolled_back_and_answered_with_the_services_code() {
 #[test]
 fn a_result_too_large_for_a_reply_is_rolled_back_and_refused() {
     let (mut executor, bad, good) = (opened(), asks(1, "#1048577"), asks(2, "+"));
-    let executed = execute(&mut executor, 2, &[bad.clone(), good.clone()]);
+    let executed = execute(&mut executor, 2, [bad.clone(), good.clone()]);
     let refused = refused(Refusal::RESULT_TOO_LARGE, "1048577 bytes; at most 1048576");
     assert_eq!(answers(&executed), [answer(&bad, 2, refused), answer(&good, 2, done("1"))]);
 }
@@ -96,7 +96,7 @@ fn a_result_too_large_for_a_reply_is_rolled_back_and_refused() {
 #[test]
 fn what_the_state_refuses_is_rolled_back() {
     let (mut executor, bad, good) = (opened(), asks(1, "w257"), asks(2, "+"));
-    let executed = execute(&mut executor, 2, &[bad, good.clone()]);
+    let executed = execute(&mut executor, 2, [bad, good.clone()]);
     assert_eq!(answers(&executed)[1], answer(&good, 2, done("1")));
 }
 
@@ -104,7 +104,7 @@ fn what_the_state_refuses_is_rolled_back() {
 fn a_read_only_request_that_was_ordered_reads_and_changes_nothing() {
     let mut executor = opened();
     let read = sign(Operation { read_only: true, ..operation(1, 2) });
-    let executed = execute(&mut executor, 2, &[asks(1, "+"), read.clone(), asks(3, "+")]);
+    let executed = execute(&mut executor, 2, [asks(1, "+"), read.clone(), asks(3, "+")]);
     let expected = [
         answer(&asks(1, "+"), 2, done("1")),
         answer(&read, 2, done("1")),
@@ -116,7 +116,7 @@ fn a_read_only_request_that_was_ordered_reads_and_changes_nothing() {
 /// The time that an operation of this batch saw, after the start.
 fn seen(executor: &mut Executor, seq: u64, proposed: u64) -> u64 {
     executor.config.table_limits.result_bytes_per_client = 1_000;
-    let answered = answers(&execute_at(executor, seq, Wall(proposed), &[asks_above(seq, seq, "t")]));
+    let answered = answers(&execute_at(executor, seq, Wall(proposed), [asks_above(seq, seq, "t")]));
     let Effect::Send(_, Message::Reply(Reply { result: ReplyResult::Full(Outcome::Done(time)), .. })) =
         &answered[0]
     else {
@@ -128,7 +128,7 @@ fn seen(executor: &mut Executor, seq: u64, proposed: u64) -> u64 {
 #[test]
 fn time_is_the_proposed_one_and_rises_from_batch_to_batch() {
     let mut executor = executor();
-    execute_at(&mut executor, 1, Wall(1), &[sign(opening(1, 1))]);
+    execute_at(&mut executor, 1, Wall(1), [sign(opening(1, 1))]);
     assert_eq!(seen(&mut executor, 2, 500), 500);
     assert_eq!(seen(&mut executor, 3, 500), 501);
     assert_eq!(seen(&mut executor, 4, 7), 502);
@@ -138,7 +138,7 @@ fn time_is_the_proposed_one_and_rises_from_batch_to_batch() {
 #[test]
 fn null_leaves_the_time() {
     let mut executor = executor();
-    execute_at(&mut executor, 1, Wall(500), &[sign(opening(1, 1))]);
+    execute_at(&mut executor, 1, Wall(500), [sign(opening(1, 1))]);
     execute_null(&mut executor, 2);
     assert_eq!(seen(&mut executor, 3, 7), 501);
 }
@@ -146,7 +146,7 @@ fn null_leaves_the_time() {
 #[test]
 fn a_rejoin_lets_the_replica_in_and_is_answered_to_nobody() {
     let mut executor = executor();
-    let executed = execute(&mut executor, 1, &[rejoin(7, 20)]);
+    let executed = execute(&mut executor, 1, [rejoin(7, 20)]);
     assert_eq!(executed[..2], lets_in(7, 1, 20));
     assert_eq!(answers(&executed), []);
 }
@@ -154,27 +154,27 @@ fn a_rejoin_lets_the_replica_in_and_is_answered_to_nobody() {
 #[test]
 fn a_rejoin_whose_log_was_ever_current_is_skipped() {
     let mut executor = executor();
-    execute(&mut executor, 1, &[rejoin(7, 20)]);
+    execute(&mut executor, 1, [rejoin(7, 20)]);
     for (seq, number) in [(2, 7), (3, 6)] {
-        let executed = execute(&mut executor, seq, &[rejoin(number, 20)]);
+        let executed = execute(&mut executor, seq, [rejoin(number, 20)]);
         assert!(matches!(executed[0], Effect::Tell(crate::role::Mail::Batcher(_))), "{executed:?}");
     }
-    assert_eq!(execute(&mut executor, 4, &[rejoin(8, 3)])[..2], lets_in(8, 4, 3));
+    assert_eq!(execute(&mut executor, 4, [rejoin(8, 3)])[..2], lets_in(8, 4, 3));
 }
 
 #[test]
 fn a_rejoin_far_above_what_an_honest_replica_names_is_skipped() {
     let mut executor = executor();
-    let far = execute(&mut executor, 1, &[rejoin(7, 26)]);
+    let far = execute(&mut executor, 1, [rejoin(7, 26)]);
     assert!(matches!(far[0], Effect::Tell(crate::role::Mail::Batcher(BatcherInput::Executed(_)))), "{far:?}");
-    assert_eq!(execute(&mut executor, 2, &[rejoin(7, 26)])[..2], lets_in(7, 2, 26));
+    assert_eq!(execute(&mut executor, 2, [rejoin(7, 26)])[..2], lets_in(7, 2, 26));
 }
 
 #[test]
 fn a_rejoin_that_would_change_nothing_is_not_let_in() {
     let mut executor = executor();
     assert_eq!(ask(&mut executor, &rejoin(7, 20)), admits(&rejoin(7, 20)));
-    execute(&mut executor, 1, &[rejoin(7, 20)]);
+    execute(&mut executor, 1, [rejoin(7, 20)]);
     assert_eq!(ask(&mut executor, &rejoin(7, 20)), []);
     assert_eq!(ask(&mut executor, &rejoin(8, 20)), admits(&rejoin(8, 20)));
 }

@@ -29,16 +29,21 @@ fn executor() -> Executor {
 /// One in which client 1 opened session 1 at seq 1.
 fn opened() -> Executor {
     let mut executor = executor();
-    execute(&mut executor, 1, &[sign(opening(1, 1))]);
+    execute(&mut executor, 1, [sign(opening(1, 1))]);
     executor
 }
 
 /// Executes a batch proposed at this second of the group's time.
-fn execute(executor: &mut Executor, seq: u64, requests: &[Request]) -> Vec<Effect> {
+fn execute<const N: usize>(executor: &mut Executor, seq: u64, requests: [Request; N]) -> Vec<Effect> {
     execute_at(executor, seq, Wall(START + seq * 1_000_000), requests)
 }
 
-fn execute_at(executor: &mut Executor, seq: u64, time: Wall, requests: &[Request]) -> Vec<Effect> {
+fn execute_at<const N: usize>(
+    executor: &mut Executor,
+    seq: u64,
+    time: Wall,
+    requests: [Request; N],
+) -> Vec<Effect> {
     let batch = Batch::new(Choice { time, ..choice() }, requests.to_vec());
     effects(executor, ExecutorInput::Execute(vec![(Seq(seq), Arc::new(batch))]))
 }

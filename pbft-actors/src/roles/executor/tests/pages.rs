@@ -30,8 +30,8 @@ fn pages(executor: &mut Executor, seq: u64) -> Pages {
 /// One with a checkpoint at 4, and that checkpoint.
 fn eventful() -> (Executor, Checkpoint) {
     let mut executor = opened();
-    execute(&mut executor, 2, &[asks(1, "+"), asks(2, "#9")]);
-    execute(&mut executor, 3, &[sign(opening(2, 3)), asks_above(3, 2, "?")]);
+    execute(&mut executor, 2, [asks(1, "+"), asks(2, "#9")]);
+    execute(&mut executor, 3, [sign(opening(2, 3)), asks_above(3, 2, "?")]);
     let checkpoint = taken(&execute_null(&mut executor, 4)).unwrap();
     (executor, checkpoint)
 }
@@ -62,7 +62,7 @@ fn the_digest_covers_the_client_table() {
     let digest = |client: u32| {
         let mut executor = executor();
         let request = sign(Operation { operation: Bytes::from_static(b"+"), ..operation(client, 1) });
-        execute(&mut executor, 1, &[sign(opening(1, 1)), sign(opening(2, 1)), request]);
+        execute(&mut executor, 1, [sign(opening(1, 1)), sign(opening(2, 1)), request]);
         (2..4).for_each(|seq| drop(execute_null(&mut executor, seq)));
         taken(&execute_null(&mut executor, 4)).unwrap().digest
     };
@@ -74,8 +74,8 @@ fn the_digest_does_not_cover_the_view() {
     let (_, expected) = eventful();
     let mut executor = opened();
     effects(&mut executor, ExecutorInput::Entered(View(3)));
-    execute(&mut executor, 2, &[asks(1, "+"), asks(2, "#9")]);
-    execute(&mut executor, 3, &[sign(opening(2, 3)), asks_above(3, 2, "?")]);
+    execute(&mut executor, 2, [asks(1, "+"), asks(2, "#9")]);
+    execute(&mut executor, 3, [sign(opening(2, 3)), asks_above(3, 2, "?")]);
     assert_eq!(taken(&execute_null(&mut executor, 4)), Some(expected));
 }
 
@@ -107,8 +107,8 @@ fn after_a_transfer_both_replicas_go_on_alike() {
     for seq in 5..=8 {
         // Results over the limit, an eviction by the total, and the agreed time.
         let requests = [asks(4, "#9"), sign(opening(3, seq)), asks_above(5, 3, "t")];
-        let expected = execute_at(&mut donor, seq, Wall(7), &requests);
-        assert_eq!(execute_at(&mut newcomer, seq, Wall(7), &requests), expected, "seq {seq}");
+        let expected = execute_at(&mut donor, seq, Wall(7), requests.clone());
+        assert_eq!(execute_at(&mut newcomer, seq, Wall(7), requests), expected, "seq {seq}");
     }
     assert_eq!(pages(&mut newcomer, 8), pages(&mut donor, 8));
 }
@@ -127,7 +127,7 @@ fn who_rejoined_is_known_after_a_transfer() {
     let hints = Hints { full_reply: true, replier: replica(2) };
     let request = Request::signed(operation, &signer(2).identity, &signer(2).binding, hints);
     let mut donor = opened();
-    execute(&mut donor, 2, &[request.clone()]);
+    execute(&mut donor, 2, [request.clone()]);
     execute_null(&mut donor, 3);
     let checkpoint = taken(&execute_null(&mut donor, 4)).unwrap();
     let mut newcomer = executor();
@@ -138,14 +138,46 @@ fn who_rejoined_is_known_after_a_transfer() {
     assert_eq!(ask(&mut newcomer, &request), []);
 }
 
+/// One whose state at checkpoint 4 is not the group's, and which executed 5 and 6 on top.
+fn diverged() -> Executor {
+    let mut executor = opened();
+    (2..=6).for_each(|seq| drop(execute(&mut executor, seq, [asks(1, "+")])));
+    executor
+}
+
 #[test]
-fn a_replica_may_go_back_to_a_checkpoint_to_repair_itself() {
-    let (mut executor, checkpoint) = eventful();
-    let all = pages(&mut executor, 4);
+fn a_diverged_replica_goes_back_to_the_groups_checkpoint_and_on_from_there() {
+    let (mut donor, checkpoint) = eventful();
+    let mut executor = diverged();
+    let told = install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    assert_eq!(told[0], tell(OrdererInput::Jumped(Seq(4))));
     let request = asks(4, "+");
-    let first = execute(&mut executor, 5, &[request.clone()]);
-    install(&mut executor, checkpoint, &all);
-    assert_eq!(execute(&mut executor, 5, &[request]), first);
+    let expected = execute(&mut donor, 5, [request.clone()]);
+    assert_eq!(execute(&mut executor, 5, [request]), expected);
+}
+
+#[test]
+fn what_was_on_its_way_before_the_replica_went_back_is_void() {
+    let (mut donor, checkpoint) = eventful();
+    let mut executor = diverged();
+    install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    let void = execute_null(&mut executor, 7);
+    assert_eq!(void.last(), Some(&Effect::Event(Event::Executed { seq: Seq(4), operations: 0 })));
+    execute_null(&mut executor, 5);
+    let next = execute_null(&mut executor, 6);
+    assert_eq!(next.last(), Some(&Effect::Event(Event::Executed { seq: Seq(6), operations: 0 })));
+}
+
+#[test]
+fn a_state_that_was_reached_by_executing_is_not_installed() {
+    let (mut donor, checkpoint) = eventful();
+    let (mut same, _) = eventful();
+    let all = pages(&mut donor, 4);
+    let needless = [tell(CheckpointerInput::InstallNeedless(checkpoint))];
+    assert_eq!(install(&mut same, checkpoint, &all), needless);
+    (5..=8).for_each(|seq| drop(execute_null(&mut same, seq)));
+    effects(&mut same, ExecutorInput::Stable(Seq(8)));
+    assert_eq!(install(&mut same, checkpoint, &all), needless);
 }
 
 #[test]
@@ -178,7 +210,7 @@ fn pages_that_are_not_the_checkpoint_are_refused_and_change_nothing() {
         assert_eq!(install(&mut newcomer, checkpoint, pages), refused, "{number}");
     }
     let untouched = [answer(&asks(1, "+"), 2, done("1"))];
-    assert_eq!(answers(&execute(&mut newcomer, 2, &[asks(1, "+")])), untouched);
+    assert_eq!(answers(&execute(&mut newcomer, 2, [asks(1, "+")])), untouched);
 }
 
 #[test]
@@ -198,7 +230,7 @@ fn a_checkpoint_is_handed_out_as_it_was_when_taken() {
     let (mut executor, checkpoint) = eventful();
     let all = pages(&mut executor, 4);
     for seq in 5..=7 {
-        execute(&mut executor, seq, &[asks_above(seq, 4, "+")]);
+        execute(&mut executor, seq, [asks_above(seq, 4, "+")]);
     }
     assert_eq!(pages(&mut executor, 4), all);
     let told = install(&mut super::executor(), checkpoint, &all);
@@ -208,7 +240,7 @@ fn a_checkpoint_is_handed_out_as_it_was_when_taken() {
 #[test]
 fn many_pages_are_handed_out_in_several_parts() {
     let mut donor = opened();
-    execute(&mut donor, 2, &[asks(1, "w200")]);
+    execute(&mut donor, 2, [asks(1, "w200")]);
     execute_null(&mut donor, 3);
     let checkpoint = taken(&execute_null(&mut donor, 4)).unwrap();
     let first = fetch(&mut donor, 4, 0);

@@ -73,7 +73,7 @@ fn a_second_batch_at_one_seq_is_reported_and_refused() {
 #[test]
 fn a_second_batch_is_refused_while_the_first_still_waits_for_a_proof() {
     let mut backup = orderer(1, 4);
-    effects(&mut backup, disputed_proposal(1, &batch(&[maced(1, 1)])));
+    effects(&mut backup, disputed_proposal(1, &batch([maced(1, 1)])));
     let reported = [reported(0, "two proposals for one seq")];
     assert_eq!(effects(&mut backup, proposes(0, 0, 1, &batch_of(2))), reported);
 }
@@ -96,7 +96,7 @@ fn a_request_without_a_good_proof_is_asked_for_once_and_then_again_with_each_sta
     let (mut backup, request) = (orderer(1, 4), maced(1, 1));
     let requests = vec![(*request.digest(), Some(request.id().client))];
     let asks = |again| tell(BatcherInput::Need(Need { requests: requests.clone(), again }));
-    assert_eq!(effects(&mut backup, disputed_proposal(1, &batch(&[request]))), [asks(false)]);
+    assert_eq!(effects(&mut backup, disputed_proposal(1, &batch([request]))), [asks(false)]);
     assert_eq!(effects(&mut backup, prepares(2, 0, 1, digest(9))), []);
     let due = OrdererInput::StatusDue { view_changes: ReplicaSet::EMPTY };
     assert_eq!(effects(&mut backup, due)[0], asks(true));
@@ -105,7 +105,7 @@ fn a_request_without_a_good_proof_is_asked_for_once_and_then_again_with_each_sta
 #[test]
 fn a_request_found_with_a_good_proof_makes_the_proposal_acceptable() {
     let (mut backup, request) = (orderer(1, 4), maced(1, 1));
-    let batch = batch(&[request.clone()]);
+    let batch = batch([request.clone()]);
     effects(&mut backup, disputed_proposal(1, &batch));
     assert_eq!(effects(&mut backup, OrdererInput::Found(vec![signed(1, 7)])), []);
     let accepted = effects(&mut backup, OrdererInput::Found(vec![request]));
@@ -115,7 +115,7 @@ fn a_request_found_with_a_good_proof_makes_the_proposal_acceptable() {
 #[test]
 fn a_request_named_by_digest_is_asked_for_and_found() {
     let (mut backup, request) = (orderer(1, 4), signed(1, 1));
-    let batch = batch(&[request.clone()]);
+    let batch = batch([request.clone()]);
     let entries = vec![Entry::Digest(*request.digest())];
     let message = PrePrepare::new(View(0), Seq(1), Some(choice()), entries);
     let need = Need { requests: vec![(*request.digest(), None)], again: false };
@@ -126,7 +126,7 @@ fn a_request_named_by_digest_is_asked_for_and_found() {
 
 #[test]
 fn weak_many_backups_vouch_for_a_request_that_cannot_be_verified_here() {
-    let (mut backup, batch) = (orderer(1, 4), batch(&[maced(1, 1)]));
+    let (mut backup, batch) = (orderer(1, 4), batch([maced(1, 1)]));
     effects(&mut backup, disputed_proposal(1, &batch));
     assert_eq!(effects(&mut backup, prepares(2, 0, 1, batch.digest())), []);
     // Two PREPAREs are also Q-1: the batch prepares in the same step.
@@ -136,7 +136,7 @@ fn weak_many_backups_vouch_for_a_request_that_cannot_be_verified_here() {
 
 #[test]
 fn neither_the_primary_nor_another_batchs_voters_vouch() {
-    let (mut backup, batch) = (orderer(1, 4), batch(&[maced(1, 1)]));
+    let (mut backup, batch) = (orderer(1, 4), batch([maced(1, 1)]));
     effects(&mut backup, disputed_proposal(1, &batch));
     assert_eq!(effects(&mut backup, prepares(2, 0, 1, batch.digest())), []);
     assert_eq!(effects(&mut backup, prepares(0, 0, 1, batch.digest())), []);
@@ -146,7 +146,7 @@ fn neither_the_primary_nor_another_batchs_voters_vouch() {
 #[test]
 fn a_mac_of_a_client_that_must_sign_is_no_proof() {
     let mut backup = orderer(3, 4);
-    let (unsigned, batch) = (maced(2, 1), batch(&[maced(2, 1)]));
+    let (unsigned, batch) = (maced(2, 1), batch([maced(2, 1)]));
     let mut enter = enters(1, 0, &[]);
     if let OrdererInput::Enter(enter) = &mut enter {
         enter.signed_only = vec![unsigned.id().client];

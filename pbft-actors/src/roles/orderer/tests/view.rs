@@ -151,7 +151,7 @@ fn a_stable_checkpoint_erases_what_is_at_or_below_it_and_nothing_above() {
 
 #[test]
 fn a_client_whose_mac_blocks_a_seq_is_named() {
-    let (mut backup, batch) = (orderer(1, 4), batch(&[maced(7, 1)]));
+    let (mut backup, batch) = (orderer(1, 4), batch([maced(7, 1)]));
     effects(&mut backup, OrdererInput::PrePrepare(from(0, disputed(&pre_prepare(0, 1, &batch)))));
     assert_eq!(freeze(&mut backup, 1), fenced(1, Frozen { disputed: vec![ClientId(7)], ..frozen(1) }));
 }
@@ -159,7 +159,7 @@ fn a_client_whose_mac_blocks_a_seq_is_named() {
 #[test]
 fn a_client_whose_mac_blocked_nothing_in_the_end_is_not_named() {
     let (mut backup, request) = (orderer(1, 4), maced(7, 1));
-    let batch = batch(&[request.clone()]);
+    let batch = batch([request.clone()]);
     effects(&mut backup, OrdererInput::PrePrepare(from(0, disputed(&pre_prepare(0, 1, &batch)))));
     effects(&mut backup, OrdererInput::Found(vec![request]));
     let promised = Frozen { pre_prepared: vec![q(1, &batch, 0)], ..frozen(1) };
@@ -293,14 +293,14 @@ fn the_new_primary_holds_all_bodies_before_new_view_leaves() {
     let (mut primary, held, missing) = (orderer(1, 4), batch_of(1), batch_of(2));
     effects(&mut primary, proposes(0, 0, 1, &held));
     freeze(&mut primary, 1);
-    let gathered = tell(ViewChangerInput::Gathered(View(1)));
+    let gathered = || tell(ViewChangerInput::Gathered(View(1)));
     let gather = |chosen: Vec<(Seq, Digest)>| OrdererInput::Gather { view: View(1), chosen };
     let null = (Seq(3), Batch::null_digest());
     let all = vec![(Seq(1), held.digest()), (Seq(2), missing.digest()), null];
     assert_eq!(effects(&mut primary, gather(all)), [fetch(0, 2, &missing)]);
-    assert_eq!(effects(&mut primary, brings(0, 2, &missing)), [gathered.clone()]);
+    assert_eq!(effects(&mut primary, brings(0, 2, &missing)), [gathered()]);
     let here = vec![(Seq(1), held.digest()), null];
-    assert_eq!(effects(&mut primary, gather(here)), [gathered]);
+    assert_eq!(effects(&mut primary, gather(here)), [gathered()]);
 }
 
 #[test]
@@ -315,4 +315,12 @@ fn what_is_gathered_is_asked_of_another_peer_with_each_status() {
     let due = || OrdererInput::StatusDue { view_changes: ReplicaSet::EMPTY };
     assert_eq!(effects(&mut primary, due())[0], fetch(2, 1, &missing));
     assert_eq!(effects(&mut primary, due())[0], fetch(3, 1, &missing));
+}
+
+#[test]
+fn what_was_chosen_above_the_window_is_voted_on_when_it_moves() {
+    let (mut backup, batch) = (orderer(3, 4), batch_of(9));
+    effects(&mut backup, enters(1, 4, &[(9, batch.digest())]));
+    assert_eq!(effects(&mut backup, brings(0, 9, &batch)), []);
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), promise(1, 9, &batch));
 }

@@ -230,3 +230,13 @@ fn nothing_is_chosen_at_or_below_the_checkpoint() {
     let vote = said(0).checkpoint(4, state(4)).prepared(3, digest(1), 3).prepared(5, digest(2), 3);
     assert_eq!(decision(4, &vec![vote; 3]), starts(4, state(4), &[(5, digest(2))]));
 }
+
+#[test]
+fn a_checkpoint_that_its_claimants_may_not_list_is_waited_for() {
+    // L = 16: the first executed up to 20 before any checkpoint was stable here, and claimed it; its
+    // VIEW-CHANGE may name nothing above 16. So 20 is stable at the last one only, all that is
+    // correct is in V, and there is no decision before the first one asks for another view.
+    let first = said(0).checkpoint(4, state(4)).checkpoint(16, state(16));
+    let votes = [first, said(16), said(20)];
+    assert_eq!(decision(4, &votes), None);
+}
