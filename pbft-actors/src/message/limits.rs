@@ -12,9 +12,9 @@ pub const BATCH_BYTES_MAX: usize = 2 << 20;
 pub const CHOICE_EXTRA_BYTES_MAX: usize = 64 << 10;
 /// Largest window L that any configuration may ask for; bounds bitmaps, P and Qs.
 pub const WINDOW_MAX: u64 = 4_096;
-/// Most digests that Qs may name at one seq: 4 freshly proposed ones, and null and one that a
-/// NEW-VIEW chose come on top (PROTOCOL 7.2), rounded up.
-pub const DIGESTS_PER_SEQ_MAX: usize = 16;
+/// Most digests that Qs may name at one seq: each replica accepts 4 freshly proposed ones, and a
+/// NEW-VIEW chooses only null or what some correct replica accepted so (PROTOCOL 7.2).
+pub const DIGESTS_PER_SEQ_MAX: usize = FRESH_DIGESTS_PER_SEQ_MAX * crate::types::REPLICAS_MAX + 1;
 /// Freshly proposed digests accepted at one seq (PROTOCOL 7.2).
 pub const FRESH_DIGESTS_PER_SEQ_MAX: usize = 4;
 /// Most clients that a VIEW-CHANGE lists as having to sign.

@@ -74,6 +74,7 @@ impl Roles {
                 quorums,
                 checkpoint_interval: agreed.checkpoint_interval,
                 window: agreed.window,
+                signed_requests: agreed.signed_requests,
                 tuning: tuning.clone(),
                 service: service.clone(),
             })),

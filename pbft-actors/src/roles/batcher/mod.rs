@@ -20,6 +20,8 @@ use pending::Pending;
 
 /// Disputes remembered, so that a request that comes later still reaches the orderer.
 const NEEDED_MAX: usize = 65_536;
+/// Disputes of one peer that are answered in one status interval: a batch full of them, and no flood.
+const DISPUTES_PER_INTERVAL_MAX: usize = 512;
 /// Bytes of pending requests; what comes beyond is answered "busy".
 const PENDING_BYTES_MAX: usize = 256 << 20;
 
@@ -65,6 +67,8 @@ pub(crate) struct Batcher {
     signed_only: BTreeSet<crate::types::ClientId>,
     throughput: propose::Throughput,
     rejoins: BTreeMap<ReplicaId, Monotonic>,
+    /// Disputes of each peer that were answered, and since when they are counted.
+    disputes: BTreeMap<ReplicaId, (Monotonic, usize)>,
     /// Choices made so far; makes each seed differ.
     choices: u64,
 }
@@ -87,6 +91,7 @@ impl Batcher {
             signed_only: BTreeSet::new(),
             throughput: propose::Throughput::default(),
             rejoins: BTreeMap::new(),
+            disputes: BTreeMap::new(),
             choices: 0,
         }
     }
@@ -171,8 +176,22 @@ impl Batcher {
         }
     }
 
-    fn on_need_signature(&mut self, need: &Verified<NeedSignature>, out: &mut Outbox<BatcherTimer>) {
+    fn on_need_signature(
+        &mut self,
+        now: Now,
+        need: &Verified<NeedSignature>,
+        out: &mut Outbox<BatcherTimer>,
+    ) {
         let Peer::Replica(peer) = need.from() else { return };
+        let interval = self.config.tuning.status_interval;
+        let (since, answered) = self.disputes.entry(peer).or_insert((now.monotonic, 0));
+        if now.monotonic >= since.plus(interval) {
+            (*since, *answered) = (now.monotonic, 0);
+        }
+        *answered += 1;
+        if *answered > DISPUTES_PER_INTERVAL_MAX {
+            return;
+        }
         match self.pending.signed(&need.digest) {
             Some(request) => out.send(To::Replica(peer), Message::Request(request.clone())),
             None => out.send(To::Client(need.client), Message::NeedSignature(**need)),
@@ -247,7 +266,7 @@ impl Role for Batcher {
     fn on_input(&mut self, now: Now, input: BatcherInput, out: &mut Outbox<BatcherTimer>) {
         match input {
             BatcherInput::Admitted(requests) => self.on_admitted(now, requests, out),
-            BatcherInput::NeedSignature(need) => self.on_need_signature(&need, out),
+            BatcherInput::NeedSignature(need) => self.on_need_signature(now, &need, out),
             BatcherInput::Need(need) => self.on_need(need, out),
             BatcherInput::Grant(grant) => self.grant = Some(grant),
             BatcherInput::Changing(view) => {

@@ -118,8 +118,11 @@ impl Checkpointer {
         self.executed = self.executed.max(checkpoint.seq);
         self.taken.insert(checkpoint.seq, checkpoint.digest);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
-        self.claim(checkpoint, out);
         self.try_ahead(now, out);
+        // What is stable needs no more votes, and one repaired must not contradict the vote before.
+        if checkpoint.seq > self.stable {
+            self.claim(checkpoint, out);
+        }
         self.try_end_transfer(out);
     }
 

@@ -186,20 +186,22 @@ impl ClientTable {
         self.sessions += 1;
         self.dirty.insert(id.client);
         if too_many {
-            self.close_oldest(Some(id.client), changes);
+            self.close_oldest(Some(id.client), id, changes);
         } else if self.sessions > self.limits.sessions_total {
-            self.close_oldest(None, changes);
+            self.close_oldest(None, id, changes);
         }
         Verdict::Answer(opening)
     }
 
-    /// Closes the session with the smallest (last executed seq, number), of one client or of all.
-    fn close_oldest(&mut self, of: Option<ClientId>, changes: &mut TableChanges) {
+    /// Closes the session with the smallest (last executed seq, number), of one client or of all; never
+    /// the one that makes it necessary.
+    fn close_oldest(&mut self, of: Option<ClientId>, opened: RequestId, changes: &mut TableChanges) {
         let clients = self.clients.iter().filter(|(id, _)| of.is_none_or(|of| of == **id));
         let sessions = clients.flat_map(|(id, client)| {
             client.sessions.iter().map(|(number, session)| (session.last, *number, *id))
         });
-        let Some((_, number, id)) = sessions.min() else { return };
+        let others = sessions.filter(|(_, number, id)| (*id, *number) != (opened.client, opened.session));
+        let Some((_, number, id)) = others.min() else { return };
         if let Some(client) = self.clients.get_mut(&id)
             && let Some(session) = client.sessions.remove(&number)
         {

@@ -8,7 +8,7 @@ impl Orderer {
     /// later view will choose it. The own COMMIT counts once it is durable, like any other.
     pub(super) fn try_committed(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
         let quorum = self.config.quorums.quorum();
-        let Some(slot) = self.slots.get(&seq) else { return };
+        let Some(slot) = self.slots.get(&seq).filter(|_| self.window.contains(seq)) else { return };
         let Some(digest) = majority(&slot.commits, quorum) else { return };
         if self.progress_wanted {
             self.progress_wanted = false;
@@ -21,14 +21,21 @@ impl Orderer {
         if !self.is_kept(vote.seq) {
             return;
         }
-        let weak = self.config.quorums.weak();
         let slot = self.slot(vote.seq);
         if *slot.claims.entry(from).or_insert(vote.digest) != vote.digest {
             out.event(misbehaved(from, "two DECIDEDs for one seq"));
             return;
         }
+        self.try_claimed(vote.seq, out);
+    }
+
+    /// DECIDEDs of weak-many: one of them is a correct replica's. Above the window they wait: C could
+    /// not list a checkpoint that this replica reached there (PROTOCOL 7.2).
+    pub(super) fn try_claimed(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+        let weak = self.config.quorums.weak();
+        let Some(slot) = self.slots.get(&seq).filter(|_| self.window.contains(seq)) else { return };
         if let Some(digest) = majority(&slot.claims, weak) {
-            self.decide(vote.seq, digest, out);
+            self.decide(seq, digest, out);
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct OrdererConfig {
     pub(crate) quorums: Quorums,
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
+    /// Every client must sign every request.
+    pub(crate) signed_requests: bool,
     pub(crate) tuning: Tuning,
     pub(crate) service: Arc<dyn AnyService>,
 }
@@ -213,6 +215,7 @@ impl Orderer {
         self.try_accept(now, seq, out);
         self.try_prepared(seq, out);
         self.try_committed(seq, out);
+        self.try_claimed(seq, out);
     }
 
     fn on_own_checkpoint(&mut self, checkpoint: Checkpoint) {
@@ -222,7 +225,8 @@ impl Orderer {
     fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
         // Down, too: a replica that repairs its state executes again what it holds.
         self.delivered = seq;
-        self.checkpoints.retain(|held, _| *held <= seq);
+        // The executor holds no older ones any more; the new one is told next.
+        self.checkpoints.clear();
         self.next_proposal = self.next_proposal.max(seq.next());
         self.try_deliver(out);
     }

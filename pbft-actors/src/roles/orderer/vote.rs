@@ -56,7 +56,9 @@ impl Orderer {
                 let slot = self.slot(seq);
                 slot.proposal = None;
                 slot.found.clear();
-                slot.fresh.insert(digest);
+                if !batch.is_null() {
+                    slot.fresh.insert(digest);
+                }
                 self.accept(seq, batch, out);
             }
             Readiness::Lacking(requests) => {
@@ -117,8 +119,8 @@ impl Orderer {
 
     /// Whether this replica itself could verify a request.
     fn is_proven(&self, request: &Request) -> bool {
-        request.proof_state() == ProofState::Good
-            && (request.is_signed() || !self.signed_only.contains(&request.id().client))
+        let must_sign = self.config.signed_requests || self.signed_only.contains(&request.id().client);
+        request.proof_state() == ProofState::Good && (request.is_signed() || !must_sign)
     }
 
     /// Weak-many PREPAREs of other backups vouch: one of them is from a correct replica.

@@ -86,7 +86,8 @@ impl ViewChanger {
             asked: false,
             decided: None,
             new_view: None,
-            progressed: false,
+            // T grows from the first view that was changed to and led nowhere.
+            progressed: true,
             settled: Monotonic::default(),
             awaited: None,
             armed: false,
@@ -275,7 +276,9 @@ impl ViewChanger {
             }
             return;
         }
-        out.persist(Record::NewView(proven.new_view.clone()));
+        if proven.new_view.sender != self.own() {
+            out.persist(Record::NewView(proven.new_view.clone()));
+        }
         self.install(now, proven, claimed, out);
     }
 

@@ -29,6 +29,7 @@ fn silent(own: u8, n: usize) -> Orderer {
         quorums: quorums(n),
         checkpoint_interval: 4,
         window: 8,
+        signed_requests: false,
         tuning: Tuning::default(),
         service: TestService::shared(),
     })
