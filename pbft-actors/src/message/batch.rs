@@ -104,6 +104,14 @@ impl Entry {
         }
     }
 
+    /// Length on the wire.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Inline(request) => request.wire().len(),
+            Self::Digest(_) => Digest::BYTES,
+        }
+    }
+
     /// On the wire: 32 bytes are a digest, more an encoded request.
     pub(super) fn wire(&self) -> Bytes {
         match self {

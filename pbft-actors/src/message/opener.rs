@@ -256,7 +256,7 @@ impl Opener {
     fn pre_prepare(&self, body: Bytes) -> Result<PrePrepare, Reject> {
         let kind = Kind::PrePrepare;
         let wire: PrePrepareWire = decoded(kind, &body)?;
-        check_batch_shape(kind, wire.choice.as_ref(), wire.entries.len())?;
+        check_batch_shape(kind, wire.choice.as_ref(), &wire.entries)?;
         let entry = |bytes: Bytes| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
             Ok(digest) => Ok(Entry::Digest(Digest(digest))),
             Err(_) => Request::open(bytes, &self.keyring)
@@ -270,7 +270,7 @@ impl Opener {
     fn batch_data(&self, body: Bytes) -> Result<BatchData, Reject> {
         let kind = Kind::BatchData;
         let wire: BatchDataWire = decoded(kind, &body)?;
-        check_batch_shape(kind, wire.choice.as_ref(), wire.requests.len())?;
+        check_batch_shape(kind, wire.choice.as_ref(), &wire.requests)?;
         let requests = wire.requests.into_iter().map(Request::decode).collect::<Result<_, _>>();
         let requests = requests.map_err(|error| Reject::Decode { kind, error })?;
         let batch = Batch::from_parts(wire.choice, requests).ok_or(Reject::Invalid(kind))?;
@@ -340,11 +340,12 @@ impl Opener {
     }
 }
 
-fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: usize) -> Result<(), Reject> {
+fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: &[Bytes]) -> Result<(), Reject> {
     let extra = choice.map_or(0, |choice| choice.extra.len());
-    let valid = requests <= BATCH_REQUESTS_MAX
+    let valid = requests.len() <= BATCH_REQUESTS_MAX
+        && requests.iter().map(Bytes::len).sum::<usize>() <= BATCH_BYTES_MAX
         && extra <= CHOICE_EXTRA_BYTES_MAX
-        && choice.is_none() == (requests == 0);
+        && choice.is_none() == requests.is_empty();
     if valid { Ok(()) } else { Err(Reject::Invalid(kind)) }
 }
 

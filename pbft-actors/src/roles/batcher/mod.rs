@@ -15,6 +15,7 @@ use crate::message::{Busy, NeedSignature, Peer, Request, Verified};
 use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
 use crate::role::{BatcherInput, Entered, Finished, Grant, Message, Need, OrdererInput, Outbox, Role, To};
+use crate::roles::RateLimit;
 use crate::types::{Millis, Monotonic, Now, Quorums, ReplicaId, RequestId, Seq, View};
 use pending::Pending;
 
@@ -67,8 +68,7 @@ pub(crate) struct Batcher {
     signed_only: BTreeSet<crate::types::ClientId>,
     throughput: propose::Throughput,
     rejoins: BTreeMap<ReplicaId, Monotonic>,
-    /// Disputes of each peer that were answered, and since when they are counted.
-    disputes: BTreeMap<ReplicaId, (Monotonic, usize)>,
+    disputes: RateLimit,
     /// Choices made so far; makes each seed differ.
     choices: u64,
 }
@@ -91,7 +91,7 @@ impl Batcher {
             signed_only: BTreeSet::new(),
             throughput: propose::Throughput::default(),
             rejoins: BTreeMap::new(),
-            disputes: BTreeMap::new(),
+            disputes: RateLimit::default(),
             choices: 0,
         }
     }
@@ -184,12 +184,7 @@ impl Batcher {
     ) {
         let Peer::Replica(peer) = need.from() else { return };
         let interval = self.config.tuning.status_interval;
-        let (since, answered) = self.disputes.entry(peer).or_insert((now.monotonic, 0));
-        if now.monotonic >= since.plus(interval) {
-            (*since, *answered) = (now.monotonic, 0);
-        }
-        *answered += 1;
-        if *answered > DISPUTES_PER_INTERVAL_MAX {
+        if !self.disputes.admits_up_to(DISPUTES_PER_INTERVAL_MAX, peer, now.monotonic, interval) {
             return;
         }
         match self.pending.signed(&need.digest) {

@@ -4,6 +4,9 @@ use super::*;
 use crate::message::{BatchData, Fetch, Request};
 use crate::role::{BatcherInput, Message, Need, To, ViewChangerInput};
 
+/// Batches given to one peer in one status interval: a window of the default size and then some.
+const FETCHES_PER_INTERVAL_MAX: usize = 1_024;
+
 impl Orderer {
     /// Asks a peer for a batch, another one each time.
     pub(super) fn fetch_if_missing(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<NoTimer>) {
@@ -25,8 +28,12 @@ impl Orderer {
         out.send(To::Replica(peer), Message::Fetch(Fetch::Batch { seq, digest }));
     }
 
-    pub(super) fn on_fetch(&mut self, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
         let (Some(peer), Fetch::Batch { seq, digest }) = (sender(fetch), &**fetch) else { return };
+        let interval = self.config.tuning.status_interval;
+        if !self.fetched.admits_up_to(FETCHES_PER_INTERVAL_MAX, peer, now.monotonic, interval) {
+            return;
+        }
         let Some(batch) = self.slots.get(seq).and_then(|slot| slot.body(*digest)) else { return };
         out.send(To::Replica(peer), Message::BatchData(BatchData { seq: *seq, batch }));
     }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
-use crate::message::{Batch, Checkpoint, Peer, PrePrepare, Status, Verified, Vote};
+use crate::message::{Batch, Checkpoint, Entry, Peer, PrePrepare, Status, Verified, Vote};
 use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
 use crate::role::{Event, OrdererInput, Outbox, Role};
@@ -25,6 +25,9 @@ use slot::Slot;
 
 /// Messages of a view that is being entered, kept per sender: they may overtake its NEW-VIEW.
 const OVERTAKEN_PER_PEER_MAX: usize = 256;
+
+/// Bytes of requests in them.
+const OVERTAKEN_BYTES_PER_PEER_MAX: usize = 16 << 20;
 
 /// The orderer waits for nothing by itself: it repeats when the view changer says that a STATUS is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,6 +54,14 @@ enum Overtaken {
 }
 
 impl Overtaken {
+    /// Bytes of requests that it holds.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::PrePrepare(message) => message.entries.iter().map(Entry::bytes).sum(),
+            Self::Prepare(_) | Self::Commit(_) => 0,
+        }
+    }
+
     fn view(&self) -> View {
         match self {
             Self::PrePrepare(message) => message.view,
@@ -93,6 +104,7 @@ pub(crate) struct Orderer {
     overtaken: BTreeMap<ReplicaId, VecDeque<Overtaken>>,
     signed_only: BTreeSet<ClientId>,
     answered: RateLimit,
+    fetched: RateLimit,
     /// STATUSes due since the last one was sent: an idle group says less.
     quiet: u32,
     last_status: Option<Status>,
@@ -120,6 +132,7 @@ impl Orderer {
             overtaken: BTreeMap::new(),
             signed_only: BTreeSet::new(),
             answered: RateLimit::default(),
+            fetched: RateLimit::default(),
             quiet: 0,
             last_status: None,
         }
@@ -180,10 +193,11 @@ impl Orderer {
     /// Keeps a message of a view that this replica is not in yet.
     fn keep_overtaken(&mut self, from: ReplicaId, message: Overtaken) {
         let kept = self.overtaken.entry(from).or_default();
-        if kept.len() == OVERTAKEN_PER_PEER_MAX {
-            kept.pop_front();
-        }
         kept.push_back(message);
+        let mut bytes: usize = kept.iter().map(Overtaken::bytes).sum();
+        while kept.len() > OVERTAKEN_PER_PEER_MAX || bytes > OVERTAKEN_BYTES_PER_PEER_MAX {
+            bytes -= kept.pop_front().map_or(0, |oldest| oldest.bytes());
+        }
     }
 
     fn on_stable(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
@@ -288,7 +302,7 @@ impl Role for Orderer {
             OrdererInput::OwnPrePrepare(vote) => self.on_own_pre_prepare(vote, out),
             OrdererInput::OwnPrepare(vote) => self.on_prepare(now, self.config.own, vote, out),
             OrdererInput::OwnCommit(vote) => self.on_commit(self.config.own, vote, out),
-            OrdererInput::Fetch(fetch) => self.on_fetch(&fetch, out),
+            OrdererInput::Fetch(fetch) => self.on_fetch(now, &fetch, out),
             OrdererInput::BatchData(data) => self.on_batch_data(now, data.into_inner(), out),
             OrdererInput::Status(status) => self.on_status(now, &status, out),
             OrdererInput::StatusDue { view_changes } => self.on_status_due(now, view_changes, out),
