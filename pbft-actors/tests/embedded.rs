@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{BOOM, Cluster, add, value};
-use pbft_actors::actor::{InvokeError, StatusRequest, Stop};
+use pbft_actors::actor::{Ended, InvokeError, StatusRequest, Stop, WhenEnded};
 
 #[test]
 fn an_operation_is_answered_under_a_plain_main() {
@@ -86,4 +86,13 @@ async fn without_a_quorum_the_outcome_is_unknown_in_finite_time() {
     let invoke = add("a", 1).timeout(Duration::from_millis(200));
     let error = client.send(invoke).await.expect("the client lives").expect_err("two of four are gone");
     assert!(matches!(error, InvokeError::Unknown { .. }), "{error}");
+}
+
+#[actix::test]
+async fn whoever_waits_for_the_end_is_told_how_it_came() {
+    let cluster = Cluster::start(4);
+    let ending = cluster.replicas[1].send(WhenEnded).await.expect("it lives");
+    cluster.replicas[1].send(Stop).await.expect("it lived until now");
+    assert_eq!(ending.wait().await, Ended::Stopped);
+    assert!(!cluster.replicas[1].connected());
 }

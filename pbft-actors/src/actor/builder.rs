@@ -172,9 +172,12 @@ fn start_replica<S: Service, T: Transport>(
     replica.do_send(SetHub(hub));
     Ok((replica, async move {
         // Fails only if the actor is gone, which ends the replica just as well.
-        let _ended = end.await;
+        let farewell = end.await;
         // What is queued for the links is written before the system ends.
         tokio::time::sleep(DRAIN).await;
+        if let Ok(farewell) = farewell {
+            farewell.say();
+        }
     }))
 }
 

@@ -15,7 +15,9 @@ pub mod transport;
 pub use builder::{ClientBuilder, GroupConfig, NotChosen, ReplicaBuilder, StartError};
 pub use client::{Ask, Client, Invoke, StopClient};
 pub use loopback::Loopback;
-pub use replica::{Directory, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop, Subscribe};
+pub use replica::{
+    Directory, Ended, Ending, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop, Subscribe, WhenEnded,
+};
 
 pub use crate::role::Event;
 pub use crate::roles::client::{ClientTuning, Committed, InvokeError};

@@ -23,7 +23,10 @@ pub struct Replica {
     opener: Arc<RwLock<Opener>>,
     rejections: Arc<Rejections>,
     peers: BTreeSet<Peer>,
-    ended: Option<oneshot::Sender<()>>,
+    /// Why it goes down, if it was not asked to.
+    fault: Option<String>,
+    watching_end: Vec<oneshot::Sender<Ended>>,
+    ended: Option<oneshot::Sender<Farewell>>,
 }
 
 /// Where a replica stands.
@@ -77,6 +80,48 @@ pub struct ReplicaEvent {
 #[rtype(result = "()")]
 pub struct Stop;
 
+/// Asks for a way to wait for the replica's end.
+#[derive(Message)]
+#[rtype(result = "Ending")]
+pub struct WhenEnded;
+
+/// Waits for the end of a replica.
+#[derive(Debug)]
+pub struct Ending(oneshot::Receiver<Ended>);
+
+/// How a replica ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was asked to, and what was queued for its links is written.
+    Stopped,
+    /// It could not go on.
+    Fault {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+impl Ending {
+    /// Waits until nothing of the replica is left to be done.
+    pub async fn wait(self) -> Ended {
+        self.0.await.unwrap_or_else(|_| Ended::Fault { why: "the replica's thread is gone".to_owned() })
+    }
+}
+
+/// Whom to tell, once the thread has nothing left to do, how the replica ended.
+pub(super) struct Farewell {
+    ended: Ended,
+    watching: Vec<oneshot::Sender<Ended>>,
+}
+
+impl Farewell {
+    pub(super) fn say(self) {
+        for watching in self.watching {
+            let _nobody_waits = watching.send(self.ended.clone());
+        }
+    }
+}
+
 /// The clients that may connect from now on, with their public keys; others are forgotten.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -119,7 +164,7 @@ impl Replica {
         own: ReplicaId,
         opener: Arc<RwLock<Opener>>,
         rejections: Arc<Rejections>,
-        ended: oneshot::Sender<()>,
+        ended: oneshot::Sender<Farewell>,
     ) -> Self {
         Self {
             own,
@@ -129,6 +174,8 @@ impl Replica {
             opener,
             rejections,
             peers: BTreeSet::new(),
+            fault: None,
+            watching_end: Vec::new(),
             ended: Some(ended),
         }
     }
@@ -174,7 +221,10 @@ impl Replica {
             Event::Repaired { seq, page } => {
                 tracing::error!(%replica, %seq, page, "own state differed from this page on: repaired");
             }
-            Event::Fatal { why } => tracing::error!(%replica, why, "stopping"),
+            Event::Fatal { why } => {
+                self.fault = Some(why.clone());
+                tracing::error!(%replica, why, "stopping");
+            }
         }
     }
 
@@ -202,8 +252,20 @@ impl Actor for Replica {
 
     fn stopped(&mut self, _context: &mut Self::Context) {
         if let Some(ended) = self.ended.take() {
-            let _nobody_waits = ended.send(());
+            let how = self.fault.take().map_or(Ended::Stopped, |why| Ended::Fault { why });
+            let watching = std::mem::take(&mut self.watching_end);
+            let _nobody_waits = ended.send(Farewell { ended: how, watching });
         }
+    }
+}
+
+impl Handler<WhenEnded> for Replica {
+    type Result = MessageResult<WhenEnded>;
+
+    fn handle(&mut self, _when: WhenEnded, _context: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        self.watching_end.push(sender);
+        MessageResult(Ending(receiver))
     }
 }
 

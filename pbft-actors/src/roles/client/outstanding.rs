@@ -165,6 +165,7 @@ impl Client {
     ) {
         let Some(keys) = self.keys.get_mut(replica.index()) else { return };
         keys.get_or_insert_default().insert(epoch, key);
+        self.resend_opening(replica, step);
         let hints = Hints { full_reply: true, replier: replica };
         for sent in self.outstanding.values() {
             let request =

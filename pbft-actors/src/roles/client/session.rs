@@ -56,6 +56,13 @@ impl Client {
         self.session = Session::Opening { request, replies: BTreeMap::new(), resend_at, wait };
     }
 
+    /// A link came up: what was sent before it did not reach this replica.
+    pub(super) fn resend_opening(&self, replica: ReplicaId, step: &mut ClientStep) {
+        if let Session::Opening { request, .. } = &self.session {
+            step.sends.push((To::Replica(replica), Message::Request(request.clone())));
+        }
+    }
+
     pub(super) fn retry_session(&mut self, now: Monotonic, step: &mut ClientStep) {
         let Session::Opening { request, resend_at, wait, .. } = &mut self.session else { return };
         if now < *resend_at {
@@ -99,5 +106,33 @@ impl Client {
             }
             Outcome::Done(_) | Outcome::Refused(_) | Outcome::ResultDropped => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_comes_up_late_carries_the_opening_at_once() {
+        let mut client = Client::new(ClientConfig {
+            id: ClientId(1),
+            identity: Identity::simulated([1; 32]),
+            binding: Binding::default(),
+            quorums: Quorums::new(4).unwrap(),
+            client_window: 8,
+            tuning: ClientTuning::default(),
+            first_session: SessionId(1),
+            entropy: Digest([2; 32]),
+        });
+        let link =
+            |id| ClientInput::RequestKey { replica: ReplicaId(id), epoch: 1, key: MacKey::new([3; 32]) };
+        assert_eq!(client.on_input(Monotonic(0), link(0)).sends, [], "nothing to open a session for");
+        let (operation, timeout) = (Bytes::from_static(b"op"), Millis(100));
+        let invoke = ClientInput::Invoke { token: 0, operation, read_only: false, timeout };
+        let opened = client.on_input(Monotonic(0), invoke).sends;
+        let [(To::Others, opening)] = opened.as_slice() else { panic!("the opening to all: {opened:?}") };
+        let again = client.on_input(Monotonic(1), link(2)).sends;
+        assert_eq!(again, [(To::Replica(ReplicaId(2)), opening.clone())]);
     }
 }
