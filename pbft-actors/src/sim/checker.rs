@@ -38,6 +38,13 @@ impl Checker {
         self.last.remove(&replica);
     }
 
+    /// A replica holds something about as many seqs as its window has, and K more.
+    pub(super) fn on_slots(&mut self, replica: ReplicaId, slots: usize, limit: u64) {
+        if slots as u64 > limit {
+            self.fail(format!("bounds: replica {replica} holds {slots} seqs; at most {limit}"));
+        }
+    }
+
     pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, digest: Digest) {
         let agreed = *self.executed.entry(seq).or_insert(digest);
         if agreed != digest {

@@ -13,8 +13,7 @@ use super::node::{Node, Seen, Turn};
 use super::plan::{LinkPlan, Micros, Plan};
 use super::rng::Rng;
 use super::service::{LogService, position_of};
-#[cfg(test)]
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
@@ -310,6 +309,8 @@ impl Cluster {
         let mut turn = Turn::default();
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
+        let slots = node.slots();
+        self.checker.on_slots(replica, slots, self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 
@@ -456,11 +457,19 @@ impl Cluster {
         self.network.set_plan(LinkPlan::HEALED);
     }
 
-    #[cfg(test)]
+    /// Makes a replica Byzantine from here on; it is never restarted.
     pub(super) fn corrupt(&mut self, replica: ReplicaId, adversary: Box<dyn Adversary>) {
+        assert!(!self.byzantine.contains(&replica), "replica {replica} is Byzantine already");
         self.byzantine.push(replica);
         if let Some(node) = self.nodes[replica.index()].as_mut() {
             node.adversary = Some(adversary);
+        }
+    }
+
+    /// Byzantine replicas say nothing any more.
+    pub(super) fn silence(&mut self) {
+        for node in self.nodes.iter_mut().flatten().filter(|node| self.byzantine.contains(&node.own)) {
+            node.adversary = Some(Box::new(Mute));
         }
     }
 

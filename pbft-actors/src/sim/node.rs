@@ -227,7 +227,7 @@ impl Node {
                 Effect::Send(to, message) => match self.adversary.take() {
                     None => self.seal(to, &message, turn),
                     Some(mut adversary) => {
-                        for (to, message) in adversary.on_send(to, message) {
+                        for (to, message) in adversary.on_send(to, message, &self.signer) {
                             self.seal(to, &message, turn);
                         }
                         self.adversary = Some(adversary);
