@@ -38,7 +38,7 @@ impl Checker {
         self.last.remove(&replica);
     }
 
-    /// A replica holds something about as many seqs as its window has, and K more.
+    /// A replica that is behind holds something about its window, K seqs more, and what NEW-VIEW chose.
     pub(super) fn on_slots(&mut self, replica: ReplicaId, slots: usize, limit: u64) {
         if slots as u64 > limit {
             self.fail(format!("bounds: replica {replica} holds {slots} seqs; at most {limit}"));

@@ -310,7 +310,7 @@ impl Cluster {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
         let slots = node.slots();
-        self.checker.on_slots(replica, slots, self.plan.window + self.plan.checkpoint_interval);
+        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 

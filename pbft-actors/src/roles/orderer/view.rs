@@ -83,6 +83,8 @@ impl Orderer {
         self.gathering = None;
         self.displaced.clear();
         self.progress_wanted = true;
+        // What only an earlier NEW-VIEW chose beyond this replica's window: no promise is there.
+        self.slots.split_off(&self.is_kept_high().next());
         for slot in self.slots.values_mut() {
             slot.leave_view();
         }
