@@ -9,7 +9,8 @@ use crate::adversary::{
     Unfair, ViewClimber,
 };
 use crate::message::Kind;
-use crate::types::{ClientId, Quorums, ReplicaId, ReplicaSet};
+use crate::ports::config::Tuning;
+use crate::types::{ClientId, Millis, Quorums, ReplicaId, ReplicaSet};
 
 /// Where a run's adversaries come from. Draws from a stream of its own, so that a seed without
 /// Byzantine replicas is the run that it was before there were any.
@@ -34,6 +35,13 @@ impl Villains {
     pub(super) fn draw_times(&mut self, faulty_time: u64) -> Vec<u64> {
         let count = if self.rng.chance(600) { self.rng.between(1, self.quorums.f() as u64) } else { 0 };
         (0..count).map(|_| if self.rng.chance(500) { 0 } else { self.rng.below(faulty_time) }).collect()
+    }
+
+    /// Replicas whose clocks are a second apart may have to be satisfied with little more.
+    pub(super) fn draw_clocks(&mut self, tuning: &mut Tuning) {
+        if self.rng.chance(300) {
+            tuning.clock_tolerance = Millis(1_200);
+        }
     }
 
     /// Who is next.

@@ -91,8 +91,9 @@ pub fn run(seed: u64, n: usize) -> Result<RunReport, Failure> {
 
 fn run_seed(seed: u64, quorums: Quorums) -> Result<RunReport, Failure> {
     let mut rng = Rng::new(seed ^ (quorums.n() as u64) << 56);
-    let plan = Plan::draw(&mut rng, quorums);
+    let mut plan = Plan::draw(&mut rng, quorums);
     let mut villains = Villains::new(Rng::new(!seed ^ (quorums.n() as u64) << 48), quorums, plan.clients);
+    villains.draw_clocks(&mut plan.tuning);
     let faults = Faults::draw(&mut rng, &plan, &mut villains);
     let stay_dead = plan.stay_dead as usize;
     let mut cluster = Cluster::new(rng.next(), plan);

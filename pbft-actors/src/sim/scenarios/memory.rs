@@ -7,7 +7,7 @@ use super::*;
 use crate::adversary::{Conspiracy, Face, TwoFaced};
 use crate::message::{Kind, Signed, Signer, ViewChange};
 use crate::role::To;
-use crate::types::{LogId, Now};
+use crate::types::{LogId, Monotonic, Now};
 
 /// Kills a replica; it comes back without memory and votes again, not before its R.
 fn forget_and_rejoin(cluster: &mut Cluster, id: usize) {
@@ -118,10 +118,15 @@ fn scenario_36_a_first_start_with_a_quorum_and_the_rest_much_later() {
 struct Ghost {
     past: Vec<Signed<ViewChange>>,
     own: Option<ViewChange>,
+    next: Monotonic,
 }
 
 impl Adversary for Ghost {
-    fn on_tick(&mut self, _now: Now, signer: &Signer) -> Vec<(To, Message)> {
+    fn on_tick(&mut self, now: Now, signer: &Signer) -> Vec<(To, Message)> {
+        if now.monotonic < self.next {
+            return Vec::new();
+        }
+        self.next = now.monotonic.plus(Millis(5));
         let own = self.own.take().map(|message| signer.sign(Kind::ViewChange, message));
         self.past.iter().cloned().chain(own).map(|vote| (To::Others, Message::ViewChange(vote))).collect()
     }
@@ -147,7 +152,7 @@ fn scenario_36_view_changes_of_a_former_life_count_for_nothing() {
         let past = vec![cluster.signer(r(n - 1), old).sign(Kind::ViewChange, message.clone())];
         // With the f Byzantine ones' own these would be weak-many, if the past counted.
         for id in 1..=cluster.f() {
-            cluster.turn(r(id), Ghost { past: past.clone(), own: Some(message.clone()) });
+            cluster.turn(r(id), Ghost { past: past.clone(), own: Some(message.clone()), next: Monotonic(0) });
         }
         cluster.wait(3 * SECOND);
         assert_eq!(cluster.view(), view, "n={n}: nobody follows the dead");

@@ -7,6 +7,9 @@ use super::*;
 use crate::adversary::{BadNewView, Conspiracy, Face, Mute, Partial, TwoFaced, Unfair};
 use crate::message::Kind;
 
+/// Until what was decided when a primary died is executed everywhere.
+const IN_FLIGHT: Micros = 20 * MILLISECOND;
+
 #[test]
 fn scenario_2_the_primary_is_killed_under_load() {
     for n in SIZES {
@@ -15,6 +18,7 @@ fn scenario_2_the_primary_is_killed_under_load() {
         cluster.load(BOB, ENDLESS);
         cluster.wait(SECOND);
         cluster.crash(r(0));
+        cluster.wait(IN_FLIGHT);
         cluster.executes_within(1);
         assert_eq!(cluster.view(), View(1), "n={n}: one view change");
         cluster.settles();
@@ -29,6 +33,7 @@ fn scenario_3_f_primaries_in_a_row_are_dead() {
         cluster.wait(SECOND);
         let f = cluster.f();
         (0..f).for_each(|id| cluster.crash(r(id)));
+        cluster.wait(IN_FLIGHT);
         cluster.executes_within(f as u32);
         assert_eq!(cluster.view(), View(f as u64), "n={n}");
         cluster.settles();
@@ -51,7 +56,7 @@ fn scenario_4_the_primary_equivocates_between_any_two_halves() {
                     }
                     cluster.load(ALICE, ENDLESS);
                     cluster.executes_within(1);
-                    cluster.wait(2 * SECOND);
+                    cluster.wait(SECOND);
                     cluster.silence();
                     cluster.settles();
                 }
@@ -90,7 +95,7 @@ fn scenario_8_every_kind_of_message_reaches_only_some_peers() {
                 cluster.turn(r(liar), Partial { everyone, told, kinds: vec![kind], answers: true });
                 cluster.load(ALICE, ENDLESS);
                 cluster.executes_within(1);
-                cluster.wait(SECOND / 2);
+                cluster.wait(200 * MILLISECOND);
                 cluster.silence();
                 cluster.settles();
             }
@@ -148,7 +153,9 @@ fn scenario_37_a_view_change_in_an_idle_group_is_the_only_one() {
 #[test]
 fn scenario_37_the_chosen_checkpoint_is_held_by_one_correct_replica_only() {
     for n in SIZES {
-        let mut cluster = group(n);
+        let mut plan = plan(n);
+        plan.outstanding = 16;
+        let mut cluster = started(plan);
         let (f, q) = (cluster.f(), cluster.q());
         cluster.load(ALICE, 1);
         cluster.load(BOB, 1);

@@ -1,6 +1,7 @@
 //! What seeds found, as scripts. Each names the seed that found it, under the plans of its time.
 
 use super::*;
+use crate::adversary::Mute;
 use crate::message::Kind;
 use crate::role::To;
 
@@ -128,6 +129,47 @@ fn slots_do_not_grow_from_view_to_view() {
             cluster.wait(100 * MILLISECOND);
             cluster.network.mend_all();
         }
+        cluster.settles();
+    }
+}
+
+/// n=7 seed 2767: f replicas know what was decided, f are silent, the rest lack one COMMIT. Of these
+/// the backups suspect the primary, too few to be joined, and the primary must suspect itself.
+#[test]
+fn a_primary_that_lacks_one_commit_leaves_its_view_too() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        let f = cluster.f();
+        cluster.load(ALICE, 2);
+        cluster.settles();
+        cluster.wait(SECOND);
+        (n - f..n).for_each(|id| cluster.turn(r(id), Mute));
+        // The first ones hear of each other until they prepared; the f after them miss nothing.
+        let stuck: Vec<usize> = (0..n - 2 * f).collect();
+        cluster.heard = Some(Vec::new());
+        cluster.load(ALICE, 1);
+        let mut open: Vec<(usize, usize)> =
+            stuck.iter().flat_map(|a| stuck.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b).collect();
+        while !open.is_empty() {
+            assert!(cluster.step(cluster.now + SECOND), "n={n}: {open:?} said nothing");
+            let heard = cluster.heard.take().unwrap();
+            open.retain(|(from, to)| {
+                let last = if *from == 0 { Kind::PrePrepare } else { Kind::Prepare };
+                let (from, to) = (Peer::Replica(r(*from)), Peer::Replica(r(*to)));
+                let said = heard
+                    .iter()
+                    .any(|(a, b, bytes)| (*a, *b) == (from, to) && bytes.get(1) == Some(&(last as u8)));
+                if said {
+                    cluster.network.cut(from, to);
+                }
+                !said
+            });
+            cluster.heard = Some(Vec::new());
+        }
+        cluster.heard = None;
+        cluster.wait(SECOND);
+        cluster.heal();
+        cluster.expect(3 * SECOND, "answering Alice", Cluster::clients_done);
         cluster.settles();
     }
 }
