@@ -190,6 +190,7 @@ fn scenario_37_the_chosen_checkpoint_is_held_by_one_correct_replica_only() {
         assert!(behind(&cluster), "n={n}: only replica 1 holds {target}: {}", cluster.stands());
         cluster.network.mend_all();
         (1..n).for_each(|id| cluster.suspect(r(id)));
+        cluster.load(ALICE, ENDLESS);
         cluster.executes_within(2);
         cluster.wait(SECOND);
         cluster.silence();
