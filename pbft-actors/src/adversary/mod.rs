@@ -1,19 +1,31 @@
 //! Byzantine behaviour, at the outbox of a replica and with its own keys only. Protocol code has no
 //! test mode: everything here happens to messages that a correct replica asked to send.
 
+mod delay;
+mod liar;
+mod partial;
+mod two_faced;
+mod views;
+
 use crate::message::Signer;
 use crate::role::{Message, To};
-use crate::types::{Now, ReplicaId, View};
+use crate::types::{ClientId, Now, ReplicaSet};
+
+pub(crate) use delay::{Slow, Stale};
+pub(crate) use liar::{Liar, Lie};
+pub(crate) use partial::{Mute, Partial, Unfair};
+pub(crate) use two_faced::{Conspiracy, Face, TwoFaced};
+pub(crate) use views::{BadNewView, ViewClimber};
 
 /// What a faulty replica does to its messages. The defaults are honest.
 pub(crate) trait Adversary {
     /// Called with every message that the replica would send; what comes back is sent.
-    fn on_send(&mut self, to: To, message: Message) -> Vec<(To, Message)> {
+    fn on_send(&mut self, to: To, message: Message, _signer: &Signer) -> Vec<(To, Message)> {
         vec![(to, message)]
     }
 
     /// Whether a message from this client may reach the replica's roles.
-    fn admits(&mut self, _client: crate::types::ClientId) -> bool {
+    fn admits(&mut self, _client: ClientId) -> bool {
         true
     }
 
@@ -23,69 +35,42 @@ pub(crate) trait Adversary {
     }
 }
 
-/// Says nothing.
-pub(crate) struct Mute;
+/// One replica with several faults: each sees what the one before it would send.
+pub(crate) struct Several(pub(crate) Vec<Box<dyn Adversary>>);
 
-impl Adversary for Mute {
-    fn on_send(&mut self, _to: To, _message: Message) -> Vec<(To, Message)> {
-        Vec::new()
-    }
-}
-
-/// Serves everyone but one client, neither directly nor when another replica forwards it.
-pub(crate) struct Unfair(pub(crate) crate::types::ClientId);
-
-impl Adversary for Unfair {
-    fn admits(&mut self, client: crate::types::ClientId) -> bool {
-        client != self.0
-    }
-}
-
-/// Asks for ever higher views.
-#[derive(Default)]
-pub(crate) struct ViewClimber {
-    view: u64,
-}
-
-impl Adversary for ViewClimber {
-    fn on_tick(&mut self, _now: Now, signer: &Signer) -> Vec<(To, Message)> {
-        use crate::message::{Kind, ViewChange};
-        use crate::types::Seq;
-        self.view += 1;
-        let message = ViewChange {
-            view: View(self.view),
-            stable: Seq::ZERO,
-            checkpoints: Vec::new(),
-            prepared: Vec::new(),
-            pre_prepared: Vec::new(),
-            signed_only: Vec::new(),
-        };
-        vec![(To::Others, Message::ViewChange(signer.sign(Kind::ViewChange, message)))]
-    }
-}
-
-/// As the primary, proposes one thing to some replicas and null to the others.
-pub(crate) struct Equivocator {
-    /// Who gets what the replica really proposed.
-    pub(crate) told: Vec<ReplicaId>,
-    /// Everyone else.
-    pub(crate) fooled: Vec<ReplicaId>,
-}
-
-impl Adversary for Equivocator {
-    fn on_send(&mut self, to: To, message: Message) -> Vec<(To, Message)> {
-        use crate::message::PrePrepare;
-        match (to, message) {
-            (To::Others, Message::PrePrepare(real)) => {
-                let null = PrePrepare::new(real.view, real.seq, None, Vec::new());
-                let told = self.told.iter().copied().collect();
-                let fooled = self.fooled.iter().copied().collect();
-                vec![
-                    (To::Replicas(told), Message::PrePrepare(real)),
-                    (To::Replicas(fooled), Message::PrePrepare(null)),
-                ]
-            }
-            other => vec![other],
+impl Adversary for Several {
+    fn on_send(&mut self, to: To, message: Message, signer: &Signer) -> Vec<(To, Message)> {
+        let mut sends = vec![(to, message)];
+        for adversary in &mut self.0 {
+            sends =
+                sends.into_iter().flat_map(|(to, message)| adversary.on_send(to, message, signer)).collect();
         }
+        sends
     }
+
+    fn admits(&mut self, client: ClientId) -> bool {
+        self.0.iter_mut().all(|adversary| adversary.admits(client))
+    }
+
+    fn on_tick(&mut self, now: Now, signer: &Signer) -> Vec<(To, Message)> {
+        self.0.iter_mut().flat_map(|adversary| adversary.on_tick(now, signer)).collect()
+    }
+}
+
+/// The part of an address that lies within a set; `everyone` are the replicas of the group. Clients
+/// are in no set.
+fn within(to: To, set: ReplicaSet, everyone: ReplicaSet) -> Option<To> {
+    let named = match to {
+        To::Replica(id) => std::iter::once(id).collect(),
+        To::Others => everyone,
+        To::Replicas(named) => named,
+        To::Client(_) => return None,
+    };
+    let both: ReplicaSet = named.iter().filter(|id| set.contains(*id)).collect();
+    (!both.is_empty()).then_some(To::Replicas(both))
+}
+
+/// A digest that nothing has.
+fn garbage() -> crate::crypto::Digest {
+    crate::crypto::Digest::of(b"a digest that nothing has")
 }

@@ -64,6 +64,7 @@ impl Totals {
         sum.crashes += report.crashes;
         sum.rejoins += report.rejoins;
         sum.stable_checkpoints += report.stable_checkpoints;
+        sum.byzantine += report.byzantine;
     }
 
     fn print(&self, n: usize, seconds: f64, json: bool) {
@@ -76,7 +77,7 @@ impl Totals {
                 "simulated_s_per_s": simulated / seconds, "events": sum.events, "frames": sum.frames,
                 "frames_per_s": sum.frames as f64 / seconds, "operations": sum.operations,
                 "batches": sum.batches, "view_changes": sum.view_changes, "transfers": sum.transfers,
-                "crashes": sum.crashes, "rejoins": sum.rejoins,
+                "crashes": sum.crashes, "byzantine": sum.byzantine, "rejoins": sum.rejoins,
                 "stable_checkpoints": sum.stable_checkpoints, "trace": format!("{:016x}", sum.trace),
             });
             println!("{line}");
@@ -84,7 +85,7 @@ impl Totals {
         }
         println!(
             "n={n}: {runs} runs held, {:.0} runs/s, {:.0} simulated s/s, {:.0} frames/s; {} operations, {} batches, \
-             {} view changes, {} transfers, {} crashes, {} rejoins, trace {:016x}",
+             {} view changes, {} transfers, {} crashes, {} Byzantine, {} rejoins, trace {:016x}",
             *runs as f64 / seconds,
             simulated / seconds,
             sum.frames as f64 / seconds,
@@ -93,6 +94,7 @@ impl Totals {
             sum.view_changes,
             sum.transfers,
             sum.crashes,
+            sum.byzantine,
             sum.rejoins,
             sum.trace,
         );

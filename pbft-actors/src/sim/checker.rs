@@ -38,6 +38,13 @@ impl Checker {
         self.views.remove(&replica);
     }
 
+    /// A replica that is behind holds something about its window, K seqs more, and what NEW-VIEW chose.
+    pub(super) fn on_slots(&mut self, replica: ReplicaId, slots: usize, limit: u64) {
+        if slots as u64 > limit {
+            self.fail(format!("bounds: replica {replica} holds {slots} seqs; at most {limit}"));
+        }
+    }
+
     /// A batch goes to an executor, which asserts the order by itself.
     pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, digest: Digest) {
         let agreed = *self.executed.entry(seq).or_insert(digest);

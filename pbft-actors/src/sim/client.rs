@@ -212,6 +212,14 @@ impl SimClient {
         self.client.keys()
     }
 
+    /// Opens a frame as this client would.
+    #[cfg(test)]
+    pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
+        let (keys, _) = self.links.get(&from)?;
+        let frame = Frame::open(&keys.receive, bytes).ok()?;
+        self.opener.open(from, frame.kind, frame.body).ok()
+    }
+
     /// The session that is open.
     #[cfg(test)]
     pub(super) fn session(&self) -> Option<SessionId> {

@@ -13,8 +13,7 @@ use super::node::{Node, Seen, Turn};
 use super::plan::{LinkPlan, Micros, Plan};
 use super::rng::Rng;
 use super::service::{LogService, position_of};
-#[cfg(test)]
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
@@ -70,6 +69,9 @@ pub(super) struct Cluster {
     pub(super) trace: u64,
     pub(super) counts: Counts,
     pub(super) events: Vec<(Micros, ReplicaId, RoleEvent)>,
+    /// Every frame that arrived, while a test listens.
+    #[cfg(test)]
+    pub(super) heard: Option<Vec<(Peer, Peer, Bytes)>>,
 }
 
 impl Cluster {
@@ -120,6 +122,8 @@ impl Cluster {
             trace: seed,
             counts: Counts::default(),
             events: Vec::new(),
+            #[cfg(test)]
+            heard: None,
             rng,
             plan,
         };
@@ -288,6 +292,10 @@ impl Cluster {
         // The tag stands for the whole frame.
         let tag = bytes.last_chunk::<8>().map_or(0, |tag| u64::from_le_bytes(*tag));
         self.note(tag);
+        #[cfg(test)]
+        if let Some(heard) = &mut self.heard {
+            heard.push((from, to, bytes.clone()));
+        }
         match to {
             Peer::Replica(replica) => {
                 if let Some(node) = self.nodes[replica.index()].as_mut()
@@ -305,11 +313,13 @@ impl Cluster {
         }
     }
 
-    fn run_node(&mut self, replica: ReplicaId) {
+    pub(super) fn run_node(&mut self, replica: ReplicaId) {
         let now = self.now_at(replica);
         let mut turn = Turn::default();
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
+        let slots = node.slots();
+        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 
@@ -343,7 +353,7 @@ impl Cluster {
         }
     }
 
-    fn after_client(&mut self, id: ClientId, mut frames: Vec<(Peer, Bytes)>) {
+    pub(super) fn after_client(&mut self, id: ClientId, mut frames: Vec<(Peer, Bytes)>) {
         let now = Monotonic(self.now);
         let Some(client) = self.clients.get_mut(&id) else { return };
         frames.extend(client.work(now, &mut self.next_operation, &mut self.history));
@@ -364,7 +374,7 @@ impl Cluster {
     }
 
     /// A fresh connection: new link keys at both ends, and a request key with a client.
-    fn connect(&mut self, a: Peer, b: Peer) {
+    pub(super) fn connect(&mut self, a: Peer, b: Peer) {
         let alive = |peer: Peer| match peer {
             Peer::Replica(id) => self.nodes[id.index()].is_some(),
             Peer::Client(id) => self.clients.contains_key(&id),
@@ -456,11 +466,19 @@ impl Cluster {
         self.network.set_plan(LinkPlan::HEALED);
     }
 
-    #[cfg(test)]
+    /// Makes a replica Byzantine from here on; it is never restarted.
     pub(super) fn corrupt(&mut self, replica: ReplicaId, adversary: Box<dyn Adversary>) {
+        assert!(!self.byzantine.contains(&replica), "replica {replica} is Byzantine already");
         self.byzantine.push(replica);
         if let Some(node) = self.nodes[replica.index()].as_mut() {
             node.adversary = Some(adversary);
+        }
+    }
+
+    /// Byzantine replicas say nothing any more.
+    pub(super) fn silence(&mut self) {
+        for node in self.nodes.iter_mut().flatten().filter(|node| self.byzantine.contains(&node.own)) {
+            node.adversary = Some(Box::new(Mute));
         }
     }
 
@@ -490,6 +508,21 @@ impl Cluster {
 
     pub(super) fn clients_done(&self) -> bool {
         self.clients.values().all(SimClient::is_done)
+    }
+
+    /// A replica's signing key under any log, for what it said in a former life.
+    #[cfg(test)]
+    pub(super) fn signer(&self, sender: ReplicaId, log: LogId) -> crate::message::Signer {
+        let identity = self.identities[sender.index()].clone();
+        crate::message::Signer { sender, log, identity, binding: self.agreed.binding() }
+    }
+
+    /// Signs an operation as a client.
+    #[cfg(test)]
+    pub(super) fn sign(&self, operation: crate::message::Operation) -> crate::message::Request {
+        let identity = &self.client_identities[operation.client.0 as usize];
+        let hints = crate::message::Hints { full_reply: true, replier: ReplicaId(0) };
+        crate::message::Request::signed(operation, identity, &self.agreed.binding(), hints)
     }
 
     /// Every live replica votes and executed the same.

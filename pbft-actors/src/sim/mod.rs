@@ -2,6 +2,7 @@
 //! scheduler with virtual time and a network that loses, delays, reorders, duplicates and cuts.
 //! One seed is one run, bit for bit.
 
+mod byzantine;
 mod checker;
 mod client;
 mod cluster;

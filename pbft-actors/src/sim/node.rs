@@ -129,6 +129,44 @@ impl Node {
         )
     }
 
+    /// The view it is in or moves to.
+    #[cfg(test)]
+    pub(super) fn view(&self) -> crate::types::View {
+        self.roles.view_changer.role().view()
+    }
+
+    /// Whether its view is entered.
+    #[cfg(test)]
+    pub(super) fn is_active(&self) -> bool {
+        self.roles.view_changer.role().is_active()
+    }
+
+    /// Clients whose MACs count no more here.
+    #[cfg(test)]
+    pub(super) fn signed_only(&self) -> Vec<crate::types::ClientId> {
+        self.roles.view_changer.role().signed_only()
+    }
+
+    /// The stable checkpoint.
+    #[cfg(test)]
+    pub(super) fn stable(&self) -> Seq {
+        self.roles.checkpointer.role().stable()
+    }
+
+    /// Agreed time of the last batch.
+    #[cfg(test)]
+    pub(super) fn time(&self) -> crate::types::Wall {
+        self.roles.executor.role().time()
+    }
+
+    /// Opens a frame as this replica would if it came over the link from `from`.
+    #[cfg(test)]
+    pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
+        let (keys, _) = self.links.get(&from)?;
+        let frame = Frame::open(&keys.receive, bytes).ok()?;
+        self.opener.open(from, frame.kind, frame.body).ok()
+    }
+
     pub(super) fn slots(&self) -> usize {
         self.roles.orderer.role().slots()
     }
@@ -227,7 +265,7 @@ impl Node {
                 Effect::Send(to, message) => match self.adversary.take() {
                     None => self.seal(to, &message, turn),
                     Some(mut adversary) => {
-                        for (to, message) in adversary.on_send(to, message) {
+                        for (to, message) in adversary.on_send(to, message, &self.signer) {
                             self.seal(to, &message, turn);
                         }
                         self.adversary = Some(adversary);

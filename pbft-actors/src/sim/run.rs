@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::byzantine::Villains;
 use super::cluster::Cluster;
 use super::plan::{Micros, Plan};
 use super::rng::Rng;
@@ -68,6 +69,8 @@ pub struct RunReport {
     pub rejoins: u64,
     /// Stable checkpoints, summed over replicas.
     pub stable_checkpoints: u64,
+    /// Replicas that turned Byzantine.
+    pub byzantine: u64,
 }
 
 /// Runs one seed with `n` replicas.
@@ -88,19 +91,23 @@ pub fn run(seed: u64, n: usize) -> Result<RunReport, Failure> {
 
 fn run_seed(seed: u64, quorums: Quorums) -> Result<RunReport, Failure> {
     let mut rng = Rng::new(seed ^ (quorums.n() as u64) << 56);
-    let plan = Plan::draw(&mut rng, quorums);
-    let faults = Faults::draw(&mut rng, &plan);
+    let mut plan = Plan::draw(&mut rng, quorums);
+    let mut villains = Villains::new(Rng::new(!seed ^ (quorums.n() as u64) << 48), quorums, plan.clients);
+    villains.draw_clocks(&mut plan.tuning);
+    let faults = Faults::draw(&mut rng, &plan, &mut villains);
     let stay_dead = plan.stay_dead as usize;
     let mut cluster = Cluster::new(rng.next(), plan);
     for (at, fault) in faults.0 {
         cluster.run_until(at, |_| false);
-        fault.apply(&mut cluster);
+        fault.apply(&mut cluster, &mut villains);
     }
     let faulty_time = cluster.plan.faulty_time;
     cluster.run_until(faulty_time, |_| false);
     cluster.heal();
     choose_survivors(&mut cluster, stay_dead);
     let done = cluster.run_until(cluster.now + PROGRESS_WITHIN, Cluster::clients_done);
+    // A Byzantine primary may serve the clients and leave correct replicas behind for a window.
+    cluster.silence();
     let done = done && converge(&mut cluster);
     if cluster.checker.violation.is_none() {
         cluster.check_history();
@@ -169,6 +176,7 @@ fn report(cluster: &Cluster) -> RunReport {
         crashes: cluster.counts.crashes,
         rejoins: cluster.checker.rejoins,
         stable_checkpoints: cluster.checker.stable_checkpoints,
+        byzantine: cluster.byzantine.len() as u64,
     }
 }
 
@@ -193,10 +201,11 @@ enum Fault {
     Mend,
     OneWay(ReplicaId, ReplicaId),
     RestartClient(ClientId),
+    Corrupt,
 }
 
 impl Faults {
-    fn draw(rng: &mut Rng, plan: &Plan) -> Self {
+    fn draw(rng: &mut Rng, plan: &Plan, villains: &mut Villains) -> Self {
         let mut faults = Vec::new();
         let replicas: Vec<ReplicaId> = plan.quorums.replicas().collect();
         for _ in 0..plan.crashes {
@@ -217,6 +226,7 @@ impl Faults {
             let client = ClientId(rng.below(plan.clients) as u32);
             faults.push((rng.below(plan.faulty_time), Fault::RestartClient(client)));
         }
+        faults.extend(villains.draw_times(plan.faulty_time).into_iter().map(|at| (at, Fault::Corrupt)));
         faults.retain(|(at, _)| *at < plan.faulty_time);
         faults.sort_by_key(|(at, _)| *at);
         Self(faults)
@@ -224,7 +234,7 @@ impl Faults {
 }
 
 impl Fault {
-    fn apply(self, cluster: &mut Cluster) {
+    fn apply(self, cluster: &mut Cluster, villains: &mut Villains) {
         use crate::message::Peer;
         match self {
             Self::Crash { restart_after } => {
@@ -232,7 +242,9 @@ impl Fault {
                 let victim = *cluster.rng.pick(&replicas);
                 let faulty = cluster.faulty();
                 // At most f faulty at any time; one that is down or forgetful may fall again.
-                let allowed = faulty.contains(&victim) || faulty.len() < cluster.plan.quorums.f();
+                let byzantine = cluster.byzantine.contains(&victim);
+                let allowed =
+                    !byzantine && (faulty.contains(&victim) || faulty.len() < cluster.plan.quorums.f());
                 if allowed && cluster.nodes[victim.index()].is_some() {
                     cluster.crash(victim);
                     cluster.restart_after(victim, restart_after);
@@ -242,6 +254,16 @@ impl Fault {
             Self::Mend => cluster.network.mend_all(),
             Self::OneWay(a, b) => cluster.network.cut(Peer::Replica(a), Peer::Replica(b)),
             Self::RestartClient(id) => cluster.restart_client(id),
+            Self::Corrupt => {
+                let faulty = cluster.faulty();
+                let correct: Vec<ReplicaId> =
+                    cluster.plan.quorums.replicas().filter(|id| !faulty.contains(id)).collect();
+                let adversary = villains.adversary();
+                if faulty.len() < cluster.plan.quorums.f() {
+                    let victim = villains.pick(&correct);
+                    cluster.corrupt(victim, adversary);
+                }
+            }
         }
     }
 }

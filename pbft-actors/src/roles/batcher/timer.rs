@@ -1,9 +1,12 @@
 //! The request timer: a full T for the oldest waiting request, whatever else progresses.
+//!
+//! The primary has one too. Where f replicas know what was decided, f are silent and the rest lack one
+//! COMMIT, its own VIEW-CHANGE is the one that makes them weak-many: without it nobody moves.
 
 use super::*;
 use crate::role::ViewChangerInput;
 
-/// What a backup waits for longest.
+/// What a replica waits for longest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Oldest {
     /// A signed request.
@@ -14,7 +17,7 @@ pub(super) enum Oldest {
 
 impl Batcher {
     fn oldest(&self) -> Option<Oldest> {
-        if !self.active || self.transferring || self.is_primary() {
+        if !self.active || self.transferring {
             return None;
         }
         let request = self.pending.oldest_timed().map(Oldest::Request);

@@ -86,6 +86,12 @@ impl Checkpointer {
         self.memory.votes()
     }
 
+    /// The stable checkpoint.
+    #[cfg(test)]
+    pub(crate) fn stable(&self) -> Seq {
+        self.stable
+    }
+
     /// Where it stands, for people.
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn describe(&self) -> String {

@@ -84,6 +84,12 @@ impl Executor {
         self.executed
     }
 
+    /// Agreed time of the last batch that had one.
+    #[cfg(test)]
+    pub(crate) fn time(&self) -> Wall {
+        self.time
+    }
+
     /// The state the replica starts with.
     pub(crate) fn genesis(&self) -> Checkpoint {
         let digest = self.snapshots.get(&Seq::ZERO).map_or(Digest::default(), Snapshot::root);

@@ -19,6 +19,8 @@ impl Orderer {
         self.granted = None;
         self.gathering = None;
         self.displaced.clear();
+        // What only NEW-VIEWs that are over chose, beyond this replica's window: no promise is there.
+        self.slots.split_off(&self.is_kept_high().next());
         let low = self.window.low();
         let mut frozen = Frozen {
             view,
@@ -83,6 +85,8 @@ impl Orderer {
         self.gathering = None;
         self.displaced.clear();
         self.progress_wanted = true;
+        let (kept, chosen) = (self.is_kept_high(), &enter.chosen);
+        self.slots.retain(|seq, _| *seq <= kept || chosen.binary_search_by_key(seq, |(seq, _)| *seq).is_ok());
         for slot in self.slots.values_mut() {
             slot.leave_view();
         }

@@ -111,6 +111,24 @@ impl ViewChanger {
         )
     }
 
+    /// The view it is in or moves to.
+    #[cfg(test)]
+    pub(crate) fn view(&self) -> View {
+        self.view
+    }
+
+    /// Whether the view is entered.
+    #[cfg(test)]
+    pub(crate) fn is_active(&self) -> bool {
+        self.phase == Phase::Active
+    }
+
+    /// Clients whose MACs count no more.
+    #[cfg(test)]
+    pub(crate) fn signed_only(&self) -> Vec<ClientId> {
+        self.signed_only.iter().copied().collect()
+    }
+
     fn own(&self) -> ReplicaId {
         self.signer.sender
     }

@@ -1,0 +1,133 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::message::{BatchData, Checkpoint, Kind, Outcome, PageData, ReplyResult, ViewChange, Vote};
+use crate::types::{LogId, Seq};
+
+/// What a liar lies about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lie {
+    /// PREPARE and COMMIT for a digest that nobody proposed.
+    Votes,
+    /// DECIDED null wherever it votes for something.
+    Decided,
+    /// Results to clients.
+    Replies,
+    /// The digest of its state.
+    Checkpoints,
+    /// Pages that are not those of the checkpoint.
+    Pages,
+    /// Bodies that nobody asked for, and none of those that somebody did.
+    Bodies,
+    /// Where it stands.
+    Status,
+    /// Which logs it knows.
+    Logs,
+    /// P and Qs: nothing was ever prepared.
+    Forgets,
+    /// C: checkpoints that are none.
+    ViewCheckpoints,
+}
+
+impl Lie {
+    /// Every lie.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Votes,
+        Self::Decided,
+        Self::Replies,
+        Self::Checkpoints,
+        Self::Pages,
+        Self::Bodies,
+        Self::Status,
+        Self::Logs,
+        Self::Forgets,
+        Self::ViewCheckpoints,
+    ];
+}
+
+/// Says what is not.
+pub(crate) struct Liar(pub(crate) Vec<Lie>);
+
+impl Liar {
+    fn lies(&self, lie: Lie) -> bool {
+        self.0.contains(&lie)
+    }
+
+    fn view_change(&self, mut message: ViewChange) -> ViewChange {
+        if self.lies(Lie::Forgets) {
+            message.prepared.clear();
+            message.pre_prepared.clear();
+        }
+        if self.lies(Lie::ViewCheckpoints) {
+            for checkpoint in &mut message.checkpoints {
+                checkpoint.digest = garbage();
+            }
+        }
+        message
+    }
+}
+
+impl Adversary for Liar {
+    fn on_send(&mut self, to: To, message: Message, signer: &Signer) -> Vec<(To, Message)> {
+        let decides = self.lies(Lie::Decided);
+        let false_decision = |vote: &Vote| {
+            let vote = Vote { digest: crate::message::Batch::null_digest(), ..*vote };
+            decides.then_some((To::Others, Message::Decided(vote)))
+        };
+        let mut more = None;
+        let message = match message {
+            Message::Prepare(vote) | Message::Commit(vote) | Message::Decided(vote)
+                if message.kind() == Kind::Decided || self.lies(Lie::Votes) || decides =>
+            {
+                more = false_decision(&vote);
+                let lie = match message.kind() {
+                    Kind::Decided => decides,
+                    _ => self.lies(Lie::Votes),
+                };
+                let vote = if lie { Vote { digest: garbage(), ..vote } } else { vote };
+                match message.kind() {
+                    Kind::Prepare => Message::Prepare(vote),
+                    Kind::Commit => Message::Commit(vote),
+                    _ => Message::Decided(vote),
+                }
+            }
+            Message::Reply(mut reply) if self.lies(Lie::Replies) => {
+                reply.result = ReplyResult::Full(Outcome::Done(Bytes::from_static(b"a lie")));
+                Message::Reply(reply)
+            }
+            Message::Checkpoint(vote) if self.lies(Lie::Checkpoints) => {
+                let lie = Checkpoint { seq: vote.message.seq, digest: garbage() };
+                Message::Checkpoint(signer.sign(Kind::Checkpoint, lie))
+            }
+            Message::PageData(data) if self.lies(Lie::Pages) => {
+                let page = Bytes::from_static(&[7; crate::ports::state::PAGE_BYTES]);
+                let pages = data.pages.iter().map(|(index, _)| (*index, page.clone())).collect();
+                Message::PageData(PageData { pages, ..data })
+            }
+            Message::BatchData(data) if self.lies(Lie::Bodies) => Message::BatchData(BatchData {
+                batch: std::sync::Arc::new(crate::message::Batch::null()),
+                ..data
+            }),
+            Message::Status(mut status) if self.lies(Lie::Status) => {
+                status.executed = Seq::ZERO;
+                status.stable = Seq::ZERO;
+                status.first_held = Seq(u64::MAX >> 1);
+                Message::Status(status)
+            }
+            Message::Recollection(mut answer) if self.lies(Lie::Logs) => {
+                answer.known.fill(LogId { number: u64::MAX, salt: 7 });
+                answer.certificate.clear();
+                Message::Recollection(answer)
+            }
+            Message::ViewChange(vote)
+                if vote.sender == signer.sender
+                    && (self.lies(Lie::Forgets) || self.lies(Lie::ViewCheckpoints)) =>
+            {
+                let lie = self.view_change(vote.message);
+                Message::ViewChange(signer.sign(Kind::ViewChange, lie))
+            }
+            other => other,
+        };
+        std::iter::once((to, message)).chain(more).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! Replicas that lost their memory, start late, or are spoken for by their past (35 and 36).
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::*;
+use crate::adversary::{Conspiracy, Face, TwoFaced};
+use crate::message::{Kind, Signed, Signer, ViewChange};
+use crate::role::To;
+use crate::types::{LogId, Monotonic, Now};
+
+/// Kills a replica; it comes back without memory and votes again, not before its R.
+fn forget_and_rejoin(cluster: &mut Cluster, id: usize) {
+    let from = cluster.events.len();
+    cluster.crash(r(id));
+    cluster.wait(50 * MILLISECOND);
+    cluster.restart_after(r(id), 0);
+    cluster.expect(20 * SECOND, "voting again", |c| {
+        c.nodes[id].as_ref().is_some_and(|node| {
+            let target = c.events[from..].iter().find_map(|(_, own, event)| match event {
+                Event::Rejoining { target } if *own == r(id) => Some(*target),
+                _ => None,
+            });
+            let r_is_stable = target.is_some_and(|target| node.stable() >= target);
+            assert!(!node.votes() || r_is_stable, "replica {id} votes before its R {target:?}");
+            node.votes()
+        })
+    });
+}
+
+#[test]
+fn scenario_35_every_replica_in_turn_loses_its_memory_under_load() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        cluster.load(ALICE, ENDLESS);
+        for id in 0..n {
+            cluster.wait(200 * MILLISECOND);
+            forget_and_rejoin(&mut cluster, id);
+            cluster.executes_after_a_storm_within(2);
+        }
+        assert_eq!(cluster.checker.rejoins, n as u64, "n={n}: each asked once to be let in");
+        cluster.settles();
+    }
+}
+
+#[test]
+fn scenario_35_every_replica_in_turn_loses_its_memory_in_an_idle_group() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        cluster.load(ALICE, 10);
+        cluster.settles();
+        for id in (0..n).rev() {
+            forget_and_rejoin(&mut cluster, id);
+        }
+        cluster.load(ALICE, 1);
+        cluster.executes_after_a_storm_within(2);
+        cluster.settles();
+    }
+}
+
+#[test]
+fn scenario_35_memory_is_lost_in_the_middle_of_a_view_change() {
+    for n in SIZES {
+        for victim in 0..n {
+            let mut cluster = group(n);
+            cluster.load(ALICE, ENDLESS);
+            cluster.wait(SECOND / 2);
+            // The first VIEW-CHANGEs are on their way.
+            (1..n).for_each(|id| cluster.suspect(r(id)));
+            cluster.wait(500);
+            forget_and_rejoin(&mut cluster, victim);
+            cluster.executes_after_a_storm_within(2);
+            cluster.settles();
+        }
+    }
+}
+
+/// f replicas forgot and rejoined; then others, up to f, turn Byzantine.
+#[test]
+fn scenario_35_f_forgetful_and_then_f_byzantine() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        cluster.load(ALICE, ENDLESS);
+        let f = cluster.f();
+        (n - f..n).for_each(|id| forget_and_rejoin(&mut cluster, id));
+        let half = set(n - n / 2..n);
+        let conspiracy = Conspiracy::new(cluster.everyone(), half, Face::OtherChoice, true);
+        let conspiracy = Rc::new(RefCell::new(conspiracy));
+        let primary = cluster.plan.quorums.primary(cluster.view());
+        cluster.turn(primary, TwoFaced(conspiracy.clone()));
+        if f > 1 {
+            cluster.turn(r((primary.index() + 1) % n), TwoFaced(conspiracy));
+        }
+        cluster.executes_after_a_storm_within(f as u32);
+        cluster.wait(3 * SECOND);
+        cluster.silence();
+        cluster.settles();
+    }
+}
+
+#[test]
+fn scenario_36_a_first_start_with_a_quorum_and_the_rest_much_later() {
+    for n in SIZES {
+        let mut cluster = Cluster::new(1, plan(n));
+        let q = cluster.q();
+        (q..n).for_each(|id| cluster.crash(r(id)));
+        cluster.load(ALICE, 50);
+        cluster.executes_within(2);
+        cluster.wait(60 * SECOND);
+        (q..n).for_each(|id| cluster.restart_after(r(id), 0));
+        cluster.expect(10 * SECOND, "catching up", |c| c.correct().count() == n && c.is_converged());
+        assert_eq!(cluster.checker.rejoins, 0, "n={n}: a late first start lost no memory");
+        cluster.settles();
+    }
+}
+
+/// Says what another replica signed in a former life, again and again.
+struct Ghost {
+    past: Vec<Signed<ViewChange>>,
+    own: Option<ViewChange>,
+    next: Monotonic,
+}
+
+impl Adversary for Ghost {
+    fn on_tick(&mut self, now: Now, signer: &Signer) -> Vec<(To, Message)> {
+        if now.monotonic < self.next {
+            return Vec::new();
+        }
+        self.next = now.monotonic.plus(Millis(5));
+        let own = self.own.take().map(|message| signer.sign(Kind::ViewChange, message));
+        self.past.iter().cloned().chain(own).map(|vote| (To::Others, Message::ViewChange(vote))).collect()
+    }
+}
+
+#[test]
+fn scenario_36_view_changes_of_a_former_life_count_for_nothing() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        cluster.load(ALICE, ENDLESS);
+        let old: LogId = cluster.nodes[n - 1].as_ref().unwrap().log;
+        forget_and_rejoin(&mut cluster, n - 1);
+        cluster.wait(SECOND);
+        let view = cluster.view();
+        let message = ViewChange {
+            view: View(view.0 + 5),
+            stable: Seq::ZERO,
+            checkpoints: Vec::new(),
+            prepared: Vec::new(),
+            pre_prepared: Vec::new(),
+            signed_only: Vec::new(),
+        };
+        let past = vec![cluster.signer(r(n - 1), old).sign(Kind::ViewChange, message.clone())];
+        // With the f Byzantine ones' own these would be weak-many, if the past counted.
+        for id in 1..=cluster.f() {
+            cluster.turn(r(id), Ghost { past: past.clone(), own: Some(message.clone()), next: Monotonic(0) });
+        }
+        cluster.wait(3 * SECOND);
+        assert_eq!(cluster.view(), view, "n={n}: nobody follows the dead");
+        cluster.executes_within(0);
+        cluster.silence();
+        cluster.settles();
+    }
+}
