@@ -12,7 +12,7 @@ use crate::admission::Admission;
 use crate::dialer::Callee;
 use crate::links::Links;
 use crate::network::Close;
-use crate::shared::Shared;
+use crate::shared::{Refused, Shared};
 use crate::{Network, TcpLimits};
 
 /// Where a node is called.
@@ -94,6 +94,7 @@ impl Transport for Tcp {
             admission: Admission::new(limits.clone()),
             limits,
             links: Arc::clone(&links),
+            refused: Refused::default(),
         });
         let network = Network::new(shared, listener, callees).start();
         Ok(Box::new(TcpOutlet { links, gate, network }))
