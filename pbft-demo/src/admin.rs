@@ -1,7 +1,10 @@
 //! A replica's read-only endpoint for operators: `/status`, `/healthz`, `/metrics`. It shows nothing
 //! secret and changes nothing, and proves nobody's identity: keep it on a loopback address.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actix_web::dev::{Server, ServerHandle};
@@ -26,7 +29,26 @@ impl Subject {
     }
 }
 
-/// Binds a socket for HTTP.
+/// How long a port may still be in use by a process that was killed just now.
+const BIND_PATIENCE: Duration = Duration::from_secs(2);
+/// Rest between two attempts to bind.
+const BIND_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds a socket, once whoever was killed a moment ago has let go of it.
+pub(crate) fn bind_patiently(address: &str, key: &str) -> Result<TcpListener, Failure> {
+    let start = Instant::now();
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && start.elapsed() < BIND_PATIENCE => {
+                thread::sleep(BIND_PAUSE);
+            }
+            Ok(listener) => return Ok(listener),
+            Err(_) => return bind(address, key),
+        }
+    }
+}
+
+/// Binds a socket.
 pub(crate) fn bind(address: &str, key: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|error| {
         Failure::new(

@@ -1,5 +1,7 @@
 //! What the group promises, shown on real processes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Every rule of the cluster file and the keys, by name and all at once.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -23,6 +23,10 @@ pub(crate) const KEEPALIVE_RETRIES: u32 = 3;
 /// How long sent bytes may stay unacknowledged.
 pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// Longest rest of a replica before it calls another one again: one that restarts votes only once the
+/// others call it, and meanwhile every further fault may cost the quorum.
+pub(crate) const REPLICA_REDIAL_MAX: Duration = Duration::from_millis(500);
+
 /// What a transport takes from others before it says no. The defaults suit a group of 31 replicas
 /// with thousands of clients.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -71,7 +71,10 @@ fn report(shared: &Shared, slot: &Slot, error: &ConnectError) {
     let (peer, from) = (error.proven_peer(), slot.address());
     shared.gate.rejected(peer, error.reason());
     match peer {
-        Some(peer) => tracing::warn!(%peer, %from, %error, "a connection was refused"),
+        Some(peer) if shared.refused.is_news(peer, error.to_string()) => {
+            tracing::warn!(%peer, %from, %error, "a connection was refused");
+        }
+        Some(peer) => tracing::debug!(%peer, %from, %error, "a connection was refused again"),
         None => tracing::debug!(%from, %error, "a connection was refused"),
     }
 }

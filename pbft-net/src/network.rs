@@ -115,6 +115,7 @@ impl Handler<Attach> for Network {
         for replaced in self.shared.links.add(Arc::clone(&link), room.links_max) {
             replaced.cut();
         }
+        self.shared.refused.forget(peer);
         tracing::info!(%peer, version = established.version, "connected");
         self.shared.gate.connected(Connected {
             peer,

@@ -10,9 +10,10 @@ use tokio::net::TcpListener;
 
 use crate::admission::Admission;
 use crate::dialer::Callee;
+use crate::limits::REPLICA_REDIAL_MAX;
 use crate::links::Links;
 use crate::network::Close;
-use crate::shared::Shared;
+use crate::shared::{Refused, Shared};
 use crate::{Network, TcpLimits};
 
 /// Where a node is called.
@@ -45,7 +46,8 @@ impl TcpConfig {
 
     /// A replica that listens at `listen`, among the replicas at these addresses.
     pub fn replica(listen: Listen, replicas: Vec<String>) -> Self {
-        Self { listen, replicas, limits: TcpLimits::default() }
+        let limits = TcpLimits { redial_max: REPLICA_REDIAL_MAX, ..TcpLimits::default() };
+        Self { listen, replicas, limits }
     }
 }
 
@@ -94,6 +96,7 @@ impl Transport for Tcp {
             admission: Admission::new(limits.clone()),
             limits,
             links: Arc::clone(&links),
+            refused: Refused::default(),
         });
         let network = Network::new(shared, listener, callees).start();
         Ok(Box::new(TcpOutlet { links, gate, network }))

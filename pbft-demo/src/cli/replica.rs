@@ -37,11 +37,12 @@ async fn serve(id: ReplicaId, member: Member) -> Result<(), Failure> {
     let Member { cluster, identity } = member;
     let own = &cluster.file.replicas[id.index()];
     // Before the replica speaks to anybody: what can fail, fails first.
+    let peers = admin::bind_patiently(&own.address, &format!("replicas[{id}].address"))?;
     let admin = match own.admin.as_str() {
         "" => None,
-        address => Some(admin::bind(address, &format!("replicas[{id}].admin"))?),
+        address => Some(admin::bind_patiently(address, &format!("replicas[{id}].admin"))?),
     };
-    let transport = Tcp::new(TcpConfig::replica(Listen::At(own.address.clone()), cluster.addresses()));
+    let transport = Tcp::new(TcpConfig::replica(Listen::Bound(peers), cluster.addresses()));
     let quorums = cluster.group.agreed.quorums();
     let replica = Replica::builder(cluster.group.clone(), id, identity)
         .service(Counters)

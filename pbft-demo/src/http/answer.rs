@@ -111,3 +111,44 @@ fn listing_json(listing: Listing) -> Value {
         counters.into_iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({ "counters": counters, "more": more, "seq": seq, "time": time })
 }
+
+#[cfg(test)]
+mod tests {
+    use pbft_actors::types::{ClientId, SessionId, Timestamp};
+
+    use super::*;
+
+    const ID: RequestId = RequestId { client: ClientId(1), session: SessionId(2), timestamp: Timestamp(3) };
+
+    fn refused(code: u32) -> InvokeError {
+        InvokeError::Refused { id: ID, refusal: Refusal::new(code, "why") }
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_504_with_the_id_and_where_to_ask() {
+        let answer = Answer::counter(Err(InvokeError::Unknown { id: ID }));
+        assert_eq!((answer.status.as_u16(), answer.outcome, answer.id), (504, Known::Unknown, Some(ID)));
+        assert_eq!(answer.body["id"], "1-2-3");
+        assert!(answer.body["cure"].as_str().unwrap().contains("GET /outcomes/1-2-3"));
+    }
+
+    #[test]
+    fn each_failure_has_its_status_and_says_whether_the_key_may_be_used_again() {
+        let cases = [
+            (refused(Counters::BAD_NAME), 400, Known::Final),
+            (refused(Counters::OVERFLOW), 409, Known::Final),
+            (refused(Refusal::PANICKED), 500, Known::Final),
+            (refused(Refusal::STATE_REFUSED), 507, Known::Final),
+            (InvokeError::SessionClosed { id: ID }, 410, Known::Final),
+            (InvokeError::ResultDropped { id: ID }, 410, Known::Final),
+            (InvokeError::NoSuchRequest { id: ID }, 404, Known::Final),
+            (InvokeError::NotSent, 503, Known::NotSent),
+            (InvokeError::Stopped, 503, Known::NotSent),
+        ];
+        for (error, status, outcome) in cases {
+            let answer = Answer::counter(Err(error.clone()));
+            assert_eq!((answer.status.as_u16(), answer.outcome), (status, outcome), "{error}");
+            assert!(answer.body["error"].is_string() && answer.body["cure"].is_string());
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Clusters of real processes of the built binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeSet;
