@@ -15,7 +15,7 @@ use crate::role::{Message, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
 #[cfg(test)]
 use crate::types::SessionId;
-use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
+use crate::types::{Millis, Monotonic, ReplicaId};
 
 /// Operations that are not answered within this time are asked for again by their id.
 const INVOKE_TIMEOUT: Millis = Millis(20_000);
@@ -31,7 +31,6 @@ pub(super) struct Record {
 
 /// A running client.
 pub(super) struct SimClient {
-    pub(super) id: ClientId,
     client: Client,
     opener: Opener,
     links: BTreeMap<Peer, (LinkKeys, u64)>,
@@ -55,7 +54,6 @@ impl SimClient {
         outstanding_max: u64,
     ) -> Self {
         Self {
-            id: config.id,
             client: Client::new(config),
             opener,
             links: BTreeMap::new(),
