@@ -1,7 +1,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::message::{BatchData, Checkpoint, Kind, Outcome, PageData, ReplyResult, ViewChange, Vote};
+use crate::message::{
+    BatchData, Checkpoint, Kind, Outcome, PageData, PrePrepared, ReplyResult, ViewChange, Vote,
+};
 use crate::types::{LogId, Seq};
 
 /// What a liar lies about.
@@ -25,13 +27,15 @@ pub(crate) enum Lie {
     Logs,
     /// P and Qs: nothing was ever prepared.
     Forgets,
+    /// P and Qs: in the latest view something prepared that nobody proposed.
+    Invents,
     /// C: checkpoints that are none.
     ViewCheckpoints,
 }
 
 impl Lie {
     /// Every lie.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Votes,
         Self::Decided,
         Self::Replies,
@@ -41,6 +45,7 @@ impl Lie {
         Self::Status,
         Self::Logs,
         Self::Forgets,
+        Self::Invents,
         Self::ViewCheckpoints,
     ];
 }
@@ -57,6 +62,12 @@ impl Liar {
         if self.lies(Lie::Forgets) {
             message.prepared.clear();
             message.pre_prepared.clear();
+        }
+        if let (true, Some(view)) = (self.lies(Lie::Invents), message.view.0.checked_sub(1)) {
+            let (view, digest) = (crate::types::View(view), garbage());
+            message.prepared.iter_mut().for_each(|p| (p.view, p.digest) = (view, digest));
+            let invented = message.prepared.iter().map(|p| PrePrepared { seq: p.seq, digest, view });
+            message.pre_prepared = invented.collect();
         }
         if self.lies(Lie::ViewCheckpoints) {
             for checkpoint in &mut message.checkpoints {
@@ -121,7 +132,9 @@ impl Adversary for Liar {
             }
             Message::ViewChange(vote)
                 if vote.sender == signer.sender
-                    && (self.lies(Lie::Forgets) || self.lies(Lie::ViewCheckpoints)) =>
+                    && [Lie::Forgets, Lie::Invents, Lie::ViewCheckpoints]
+                        .iter()
+                        .any(|lie| self.lies(*lie)) =>
             {
                 let lie = self.view_change(vote.message);
                 Message::ViewChange(signer.sign(Kind::ViewChange, lie))

@@ -159,14 +159,6 @@ impl Node {
         self.roles.executor.role().time()
     }
 
-    /// Opens a frame as this replica would if it came over the link from `from`.
-    #[cfg(test)]
-    pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
-        let (keys, _) = self.links.get(&from)?;
-        let frame = Frame::open(&keys.receive, bytes).ok()?;
-        self.opener.open(from, frame.kind, frame.body).ok()
-    }
-
     pub(super) fn slots(&self) -> usize {
         self.roles.orderer.role().slots()
     }
