@@ -89,3 +89,40 @@ fn who_does_not_passes_the_dispute_to_the_client() {
     let passed = Effect::Send(To::Client(ClientId(1)), Message::NeedSignature(question(&request)));
     assert_eq!(effects(&mut backup, asked), [passed]);
 }
+
+/// One asks about a request held in its signed form, and about one that is not held.
+fn disputes(by: u8) -> [BatcherInput; 2] {
+    [signed(1, 1), signed(2, 1)].map(|request| BatcherInput::NeedSignature(from(by, question(&request))))
+}
+
+#[test]
+fn disputes_of_a_peer_are_answered_up_to_a_limit_in_each_interval() {
+    let mut backup = batcher(1);
+    effects(&mut backup, admitted(&[&signed(1, 1)]));
+    let passed = Effect::Send(To::Client(ClientId(2)), Message::NeedSignature(question(&signed(2, 1))));
+    let mut answers =
+        |milliseconds, by| disputes(by).map(|dispute| step(&mut backup, at(milliseconds), dispute).effects);
+    let answered = |by| [vec![forward(by, &signed(1, 1))], vec![passed.clone()]];
+    let limit = DISPUTES_PER_INTERVAL_MAX / 2;
+    // The interval of 50 ms starts with the first dispute, and those above the limit do not prolong it.
+    for interval in [10, 60] {
+        for _ in 0..limit {
+            assert_eq!(answers(interval, 3), answered(3), "{interval}");
+        }
+        assert_eq!(answers(interval, 3), [vec![], vec![]], "{interval}");
+        assert_eq!(answers(interval + 49, 3), [vec![], vec![]], "{interval}");
+    }
+}
+
+#[test]
+fn the_disputes_of_one_peer_do_not_count_for_another() {
+    let mut backup = batcher(1);
+    for _ in 0..=DISPUTES_PER_INTERVAL_MAX {
+        for dispute in disputes(3) {
+            effects(&mut backup, dispute);
+        }
+    }
+    for (dispute, answers) in disputes(3).into_iter().chain(disputes(2)).zip([0, 0, 1, 1]) {
+        assert_eq!(effects(&mut backup, dispute).len(), answers);
+    }
+}

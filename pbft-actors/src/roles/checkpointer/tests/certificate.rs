@@ -154,11 +154,37 @@ fn a_certificate_of_which_fewer_than_weak_many_votes_count_is_ignored() {
 }
 
 #[test]
-fn what_is_stable_elsewhere_is_stable_here_once_it_is_taken() {
+fn what_is_stable_elsewhere_is_stable_here_once_it_is_taken_and_not_claimed() {
+    let mut with_certificate = checkpointer(3, 4);
+    assert_eq!(effects(&mut with_certificate, brings(checkpoint(4), &[0, 1, 2])), []);
+    let mut with_votes = checkpointer(3, 4);
+    for id in [0, 1, 2] {
+        assert_eq!(effects(&mut with_votes, says(id, checkpoint(4))), []);
+    }
+    for mut replica in [with_certificate, with_votes] {
+        let taken = effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+        assert_eq!(taken, reaches(checkpoint(4), &[0, 1, 2]));
+    }
+}
+
+#[test]
+fn a_checkpoint_at_or_below_the_stable_one_is_not_claimed() {
+    let mut replica = taken(4);
+    effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
+    effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
+    for seq in [4, 8] {
+        let told = [tell(OrdererInput::OwnCheckpoint(checkpoint(seq)))];
+        assert_eq!(effects(&mut replica, CheckpointerInput::Taken(checkpoint(seq))), told, "{seq}");
+    }
+}
+
+#[test]
+fn a_checkpoint_above_the_stable_one_is_claimed() {
     let mut replica = checkpointer(3, 4);
-    assert_eq!(effects(&mut replica, brings(checkpoint(4), &[0, 1, 2])), []);
-    let expected = [claims(3, checkpoint(4)), advances(checkpoint(4), &[0, 1, 2])].concat();
-    assert_eq!(effects(&mut replica, CheckpointerInput::Taken(checkpoint(4))), expected);
+    effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
+    effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+    let taken = effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
+    assert_eq!(taken, claims(3, checkpoint(8)));
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn status(id: u8, stable: u64, first_held: u64) -> CheckpointerInput {
     ))
 }
 
-/// What a replica does with a checkpoint that it took and may speak of.
+/// What a replica does with a checkpoint that it took, that is not stable, and that it may speak of.
 fn claims(id: u8, checkpoint: Checkpoint) -> Vec<Effect> {
     let signed = signed_by(id, checkpoint);
     vec![
@@ -112,6 +112,11 @@ fn claims(id: u8, checkpoint: Checkpoint) -> Vec<Effect> {
         Effect::Send(To::Others, Message::Checkpoint(signed.clone())),
         tell(CheckpointerInput::OwnCheckpoint(signed)),
     ]
+}
+
+/// What a replica does with a checkpoint that it takes while it is stable already: it says nothing of it.
+fn reaches(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
+    [vec![tell(OrdererInput::OwnCheckpoint(checkpoint))], advances(checkpoint, by)].concat()
 }
 
 /// What a replica does whose stable checkpoint advances.

@@ -219,15 +219,35 @@ fn a_transfer_follows_a_group_that_has_dropped_the_checkpoint() {
     unreachable!("it still asks for checkpoint 8")
 }
 
+fn ended() -> Vec<Effect> {
+    vec![tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))]
+}
+
 #[test]
-fn what_was_installed_is_claimed_and_stable() {
+fn what_was_installed_by_a_certificate_is_stable_and_not_claimed() {
     let mut replica = fetching();
     effects(&mut replica, data(0, 8, 0, &[page(1)], None));
-    let mut installed = effects(&mut replica, CheckpointerInput::Installed(checkpoint(8)));
-    installed.retain(|effect| *effect != Effect::Event(Event::Transferred { seq: Seq(8) }));
-    let ended = vec![tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))];
-    let expected = [ended, claims(3, checkpoint(8)), advances(checkpoint(8), &[0, 1, 2])].concat();
-    assert_eq!(installed, expected);
+    let installed = effects(&mut replica, CheckpointerInput::Installed(checkpoint(8)));
+    assert_eq!(installed, [ended(), reaches(checkpoint(8), &[0, 1, 2])].concat());
+}
+
+#[test]
+fn what_was_installed_by_a_new_view_is_not_stable_yet_and_claimed() {
+    let mut replica_3 = checkpointer(3, 4);
+    let holders = [0, 1].map(replica).into_iter().collect();
+    effects(&mut replica_3, CheckpointerInput::Chosen { checkpoint: checkpoint(8), holders });
+    let installed = effects(&mut replica_3, CheckpointerInput::Installed(checkpoint(8)));
+    assert_eq!(installed, [ended(), claims(3, checkpoint(8))].concat());
+}
+
+#[test]
+fn what_was_repaired_does_not_contradict_the_vote_before() {
+    let mut replica = checkpointer(3, 4);
+    assert_eq!(effects(&mut replica, CheckpointerInput::Taken(wrong(4))), claims(3, wrong(4)));
+    effects(&mut replica, own(3, wrong(4)));
+    effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
+    let repaired = effects(&mut replica, CheckpointerInput::Installed(checkpoint(4)));
+    assert_eq!(repaired, [ended(), reaches(checkpoint(4), &[0, 1, 2])].concat());
 }
 
 #[test]
@@ -244,7 +264,6 @@ fn a_replica_that_got_there_by_itself_never_goes_back_to_what_it_was_fetching() 
 fn a_transfer_ends_when_the_executor_says_that_it_got_there_by_itself() {
     let mut replica = fetching();
     effects(&mut replica, data(0, 8, 0, &[page(1)], None));
-    let ended = [tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))];
     assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(4))), []);
-    assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(8))), ended);
+    assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(8))), ended());
 }

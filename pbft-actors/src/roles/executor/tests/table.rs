@@ -159,6 +159,25 @@ fn of_too_many_sessions_in_all_the_least_recently_used_is_closed() {
 }
 
 #[test]
+fn the_session_just_opened_is_never_the_one_closed() {
+    let mut executor = executor();
+    let openings = [(1, 7), (2, 8), (3, 9), (4, 1)].map(|(client, session)| sign(opening(client, session)));
+    // All were last used at seq 1, and the last one has the lowest number.
+    let executed = execute(&mut executor, 1, openings.clone());
+    assert_eq!(answers(&executed), openings.map(|request| answer(&request, 1, Outcome::Opened)));
+    assert_eq!(finished(&executed).closed, [(ClientId(1), SessionId(7))]);
+    let request = signed(4, 1);
+    assert_eq!(answers(&execute(&mut executor, 2, [request.clone()])), [answer(&request, 2, done("1"))]);
+}
+
+#[test]
+fn a_session_opened_before_in_the_same_batch_may_be_closed() {
+    let mut executor = executor();
+    let openings = [(1, 7), (2, 8), (3, 1), (4, 2)].map(|(client, session)| sign(opening(client, session)));
+    assert_eq!(finished(&execute(&mut executor, 1, openings)).closed, [(ClientId(3), SessionId(1))]);
+}
+
+#[test]
 fn a_closed_session_never_executes_again() {
     let mut executor = opened();
     let request = asks(1, "+");

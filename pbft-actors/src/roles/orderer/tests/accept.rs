@@ -157,6 +157,30 @@ fn a_mac_of_a_client_that_must_sign_is_no_proof() {
 }
 
 #[test]
+fn where_every_client_must_sign_a_mac_is_no_proof_and_a_signature_is() {
+    let (unsigned, batch) = (maced(2, 1), batch([maced(2, 1)]));
+    assert_eq!(effects(&mut orderer(1, 4), proposes(0, 0, 1, &batch)), promise(0, 1, &batch));
+    let mut backup = orderer(1, 4);
+    backup.config.signed_requests = true;
+    let need = Need { requests: vec![(*unsigned.digest(), Some(unsigned.id().client))], again: false };
+    assert_eq!(effects(&mut backup, proposes(0, 0, 1, &batch)), [tell(BatcherInput::Need(need))]);
+    let proven = Arc::new(Batch::new(choice(), vec![signed(2, 1)]));
+    assert_eq!(proven.digest(), batch.digest());
+    assert_eq!(effects(&mut backup, OrdererInput::Found(vec![signed(2, 1)])), promise(0, 1, &proven));
+    assert_eq!(effects(&mut backup, proposes(0, 0, 2, &batch_of(2))), promise(0, 2, &batch_of(2)));
+}
+
+#[test]
+fn where_every_client_must_sign_weak_many_backups_still_vouch_for_a_mac() {
+    let (mut backup, batch) = (orderer(1, 4), batch([maced(2, 1)]));
+    backup.config.signed_requests = true;
+    effects(&mut backup, proposes(0, 0, 1, &batch));
+    assert_eq!(effects(&mut backup, prepares(2, 0, 1, batch.digest())), []);
+    let expected = [promise(0, 1, &batch), commit(0, 1, batch.digest())].concat();
+    assert_eq!(effects(&mut backup, prepares(3, 0, 1, batch.digest())), expected);
+}
+
+#[test]
 fn a_time_within_the_tolerance_is_accepted_and_one_beyond_is_not() {
     let (edge, beyond) = (ahead(Millis(5_000)), ahead(Millis(5_001)));
     let mut backup = orderer(1, 4);
@@ -234,6 +258,20 @@ fn four_fresh_batches_at_a_seq_are_accepted_and_then_only_null() {
     let null = Arc::new(Batch::null());
     effects(&mut backup, enters(6, 0, &[]));
     assert_eq!(effects(&mut backup, proposes(1, 6, 1, &null)), promise(6, 1, &null));
+}
+
+#[test]
+fn null_is_none_of_the_four_fresh_batches() {
+    let (mut backup, null) = (orderer(4, 5), Arc::new(Batch::null()));
+    assert_eq!(effects(&mut backup, proposes(0, 0, 1, &null)), promise(0, 1, &null));
+    for view in [1, 2, 3, 5] {
+        let batch = batch_of(view);
+        effects(&mut backup, enters(view, 0, &[]));
+        let accepted = effects(&mut backup, proposes((view % 5) as u8, view, 1, &batch));
+        assert_eq!(accepted, promise(view, 1, &batch));
+    }
+    effects(&mut backup, enters(6, 0, &[]));
+    assert_eq!(effects(&mut backup, proposes(1, 6, 1, &batch_of(6))), []);
 }
 
 #[test]

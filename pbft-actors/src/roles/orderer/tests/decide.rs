@@ -91,8 +91,119 @@ fn decided_counts_in_a_view_change_and_at_a_replica_that_may_not_vote() {
     }
 }
 
+/// Replica 1 of four that executed everything up to the high water mark, 8.
+fn at_the_high_water_mark() -> Orderer {
+    let mut backup = orderer(1, 4);
+    effects(&mut backup, OrdererInput::Jumped(Seq(8)));
+    backup
+}
+
 #[test]
-fn decided_outside_the_window_is_dropped() {
+fn at_the_high_water_mark_decided_counts_at_once() {
+    let (mut backup, batch) = (orderer(1, 4), batch_of(8));
+    effects(&mut backup, OrdererInput::Jumped(Seq(7)));
+    effects(&mut backup, proposes(0, 0, 8, &batch));
+    effects(&mut backup, decides(2, 8, batch.digest()));
+    assert_eq!(effects(&mut backup, decides(3, 8, batch.digest())), [execute(&[(8, &batch)])]);
+}
+
+#[test]
+fn decided_up_to_an_interval_above_the_window_waits_and_counts_when_it_moves() {
+    // Null needs no body: only the window keeps it from being executed.
+    let (mut backup, null) = (at_the_high_water_mark(), Arc::new(Batch::null()));
+    for seq in 9..=12 {
+        for id in [0, 2, 3] {
+            assert_eq!(effects(&mut backup, decides(id, seq, null.digest())), [], "{seq}");
+        }
+        assert_eq!(backup.slots[&Seq(seq)].decided, None, "{seq}");
+    }
+    let executed = [9, 10, 11, 12].map(|seq| execute(&[(seq, &null)]));
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), executed);
+}
+
+#[test]
+fn decided_above_the_window_is_executed_when_the_proposal_that_waits_there_is_accepted() {
+    let (mut backup, batch) = (at_the_high_water_mark(), batch_of(9));
+    effects(&mut backup, proposes(0, 0, 9, &batch));
+    effects(&mut backup, decides(2, 9, batch.digest()));
+    assert_eq!(effects(&mut backup, decides(3, 9, batch.digest())), []);
+    let expected = [promise(0, 9, &batch), vec![execute(&[(9, &batch)])]].concat();
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), expected);
+}
+
+#[test]
+fn what_was_decided_above_the_window_is_fetched_only_when_it_moves() {
+    let (mut backup, batch) = (at_the_high_water_mark(), batch_of(9));
+    effects(&mut backup, decides(2, 9, batch.digest()));
+    assert_eq!(effects(&mut backup, decides(3, 9, batch.digest())), []);
+    assert_eq!(effects(&mut backup, brings(2, 9, &batch)), []);
+    let fetch = Message::Fetch(Fetch::Batch { seq: Seq(9), digest: batch.digest() });
+    let moved = effects(&mut backup, OrdererInput::Stable(Seq(4)));
+    assert_eq!(moved, [Effect::Send(To::Replica(replica(2)), fetch)]);
+    assert_eq!(effects(&mut backup, brings(2, 9, &batch)), [execute(&[(9, &batch)])]);
+}
+
+#[test]
+fn too_few_decided_above_the_window_are_too_few_when_it_moves() {
+    let (mut backup, null) = (at_the_high_water_mark(), Batch::null_digest());
+    effects(&mut backup, decides(2, 9, null));
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), []);
+}
+
+#[test]
+fn commits_at_the_high_water_mark_count_at_once() {
+    let (mut backup, batch) = (orderer(1, 4), batch_of(8));
+    effects(&mut backup, OrdererInput::Jumped(Seq(7)));
+    effects(&mut backup, proposes(0, 0, 8, &batch));
+    effects(&mut backup, commits(0, 0, 8, batch.digest()));
+    effects(&mut backup, commits(2, 0, 8, batch.digest()));
+    let decided = effects(&mut backup, commits(3, 0, 8, batch.digest()));
+    assert_eq!(decided, [progress(0), execute(&[(8, &batch)])]);
+}
+
+#[test]
+fn commits_up_to_an_interval_above_the_window_wait_and_count_when_it_moves() {
+    let (mut backup, null) = (at_the_high_water_mark(), Arc::new(Batch::null()));
+    for seq in 9..=12 {
+        for id in [0, 2, 3] {
+            assert_eq!(effects(&mut backup, commits(id, 0, seq, null.digest())), [], "{seq}");
+        }
+        assert_eq!(backup.slots[&Seq(seq)].decided, None, "{seq}");
+    }
+    let executed = [9, 10, 11, 12].map(|seq| execute(&[(seq, &null)]));
+    let expected = [vec![progress(0)], executed.to_vec()].concat();
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), expected);
+}
+
+#[test]
+fn commits_above_the_window_count_when_the_proposal_that_waits_there_is_accepted() {
+    let (mut backup, batch) = (at_the_high_water_mark(), batch_of(9));
+    effects(&mut backup, proposes(0, 0, 9, &batch));
+    effects(&mut backup, commits(0, 0, 9, batch.digest()));
+    effects(&mut backup, commits(2, 0, 9, batch.digest()));
+    assert_eq!(effects(&mut backup, commits(3, 0, 9, batch.digest())), []);
+    let expected = [promise(0, 9, &batch), vec![progress(0), execute(&[(9, &batch)])]].concat();
+    assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), expected);
+}
+
+#[test]
+fn decided_above_the_window_outlives_a_view_and_commits_do_not() {
+    let null = Arc::new(Batch::null());
+    let mut decided = at_the_high_water_mark();
+    let mut committed = at_the_high_water_mark();
+    for id in [0, 2, 3] {
+        effects(&mut decided, decides(id, 9, null.digest()));
+        effects(&mut committed, commits(id, 0, 9, null.digest()));
+    }
+    for backup in [&mut decided, &mut committed] {
+        effects(backup, enters(2, 0, &[]));
+    }
+    assert_eq!(effects(&mut decided, OrdererInput::Stable(Seq(4))), [execute(&[(9, &null)])]);
+    assert_eq!(effects(&mut committed, OrdererInput::Stable(Seq(4))), []);
+}
+
+#[test]
+fn decided_further_above_the_window_is_dropped() {
     let mut backup = orderer(1, 4);
     effects(&mut backup, decides(2, 13, digest(9)));
     assert_eq!(effects(&mut backup, decides(3, 13, digest(9))), []);

@@ -149,6 +149,28 @@ fn a_stable_checkpoint_erases_what_is_at_or_below_it_and_nothing_above() {
     assert_eq!(freeze(&mut backup, 1), fenced(1, left));
 }
 
+fn takes(orderer: &mut Orderer, seq: u64, number: u8) {
+    let checkpoint = Checkpoint { seq: Seq(seq), digest: digest(number) };
+    effects(orderer, OrdererInput::OwnCheckpoint(checkpoint));
+}
+
+#[test]
+fn a_jump_forgets_the_own_checkpoints_from_before_it() {
+    // Forward with a transfer, and down or in place with a repair.
+    for target in [4, 6, 8] {
+        let mut backup = orderer(1, 4);
+        for seq in [0, 4, 8] {
+            takes(&mut backup, seq, 8);
+        }
+        effects(&mut backup, OrdererInput::Jumped(Seq(target)));
+        let mut between = backup.checkpoints.keys();
+        assert_eq!(between.next(), None, "{target}");
+        takes(&mut backup, target, 9);
+        let checkpoints = vec![Checkpoint { seq: Seq(target), digest: digest(9) }];
+        assert_eq!(freeze(&mut backup, 1), fenced(1, Frozen { checkpoints, ..frozen(1) }), "{target}");
+    }
+}
+
 #[test]
 fn a_client_whose_mac_blocks_a_seq_is_named() {
     let (mut backup, batch) = (orderer(1, 4), batch([maced(7, 1)]));

@@ -122,11 +122,13 @@ fn bodies_gathered_for_a_view_that_was_left_start_nothing() {
 }
 
 #[test]
-fn the_primary_enters_with_its_own_new_view_like_any_other() {
+fn the_primary_enters_with_its_own_new_view_like_any_other_and_keeps_it_no_second_time() {
     let mut leader = leader();
     let proven = quiet_start(1);
-    let own = ViewChangerInput::OwnNewView(proven.clone());
-    assert_eq!(effects(&mut leader, own), enters(&proven));
+    let kept = Effect::Persist(Record::NewView(proven.new_view.clone()));
+    let (entered, own) = (enters(&proven), ViewChangerInput::OwnNewView(proven));
+    assert_eq!(entered[0], kept);
+    assert_eq!(effects(&mut leader, own), entered[1..]);
 }
 
 #[test]

@@ -22,8 +22,7 @@ fn entered() -> ViewChanger {
 
 #[test]
 fn it_starts_with_a_quorum_of_view_changes() {
-    // Nothing was committed in view 0, so T doubled when it was left.
-    assert_eq!(waiting().1, armed(2_100));
+    assert_eq!(waiting().1, armed(1_100));
 }
 
 #[test]
@@ -39,17 +38,17 @@ fn view_changes_for_higher_views_count_towards_the_quorum() {
     effects(&mut backup, frozen(1));
     effects(&mut backup, ViewChangerInput::OwnViewChange(signed_by(3, empty(1))));
     effects(&mut backup, asks(1, empty(1)));
-    assert_eq!(step(&mut backup, at(0), asks(2, empty(7))).timers, armed(2_000));
+    assert_eq!(step(&mut backup, at(0), asks(2, empty(7))).timers, armed(1_000));
 }
 
 #[test]
 fn when_it_expires_the_next_view_is_asked_for_and_waits_twice_as_long() {
     let (mut backup, _) = waiting();
-    assert_eq!(fire(&mut backup, at(2_100), ViewTimer::NewView).effects, leaves(2));
+    assert_eq!(fire(&mut backup, at(1_100), ViewTimer::NewView).effects, leaves(2));
     effects(&mut backup, frozen(2));
     effects(&mut backup, ViewChangerInput::OwnViewChange(signed_by(3, empty(2))));
     effects(&mut backup, asks(1, empty(2)));
-    assert_eq!(step(&mut backup, at(3_000), asks(2, empty(2))).timers, armed(7_000));
+    assert_eq!(step(&mut backup, at(3_000), asks(2, empty(2))).timers, armed(5_000));
 }
 
 #[test]
@@ -71,19 +70,48 @@ fn a_replica_that_may_not_vote_stays_where_it_is() {
     assert_eq!(fire(&mut backup, at(1_000), ViewTimer::NewView).effects, []);
 }
 
-#[test]
-fn a_view_left_after_progress_does_not_double_the_timeout() {
-    let mut backup = changer(3, 4);
-    effects(&mut backup, ViewChangerInput::Progress(View(0)));
-    effects(&mut backup, ViewChangerInput::Suspect(View(0)));
-    assert_eq!(timeout_told(&effects(&mut backup, brings(&quiet_start(1)))), Some(1_000));
+/// Leaves the view on suspicion and enters the next; the timeout told then.
+fn moves_on(backup: &mut ViewChanger) -> Option<u64> {
+    let view = backup.view.0;
+    assert_eq!(effects(backup, ViewChangerInput::Suspect(View(view)))[..3], leaves(view + 1));
+    timeout_told(&effects(backup, brings(&quiet_start(view + 1))))
 }
 
 #[test]
-fn a_view_left_without_progress_doubles_it() {
+fn the_initial_view_left_without_progress_does_not_double_the_timeout() {
+    assert_eq!(moves_on(&mut changer(3, 4)), Some(1_000));
+}
+
+#[test]
+fn the_initial_view_left_after_progress_does_not_double_it_either() {
     let mut backup = changer(3, 4);
-    effects(&mut backup, ViewChangerInput::Suspect(View(0)));
-    assert_eq!(timeout_told(&effects(&mut backup, brings(&quiet_start(1)))), Some(2_000));
+    effects(&mut backup, ViewChangerInput::Progress(View(0)));
+    assert_eq!(moves_on(&mut backup), Some(1_000));
+}
+
+#[test]
+fn a_view_that_was_changed_to_and_left_without_progress_doubles_it() {
+    let mut backup = changer(3, 4);
+    assert_eq!(moves_on(&mut backup), Some(1_000));
+    assert_eq!(moves_on(&mut backup), Some(2_000));
+    assert_eq!(moves_on(&mut backup), Some(4_000));
+}
+
+#[test]
+fn a_view_that_was_changed_to_and_left_after_progress_does_not_double_it() {
+    let mut backup = changer(3, 4);
+    moves_on(&mut backup);
+    effects(&mut backup, ViewChangerInput::Progress(View(1)));
+    assert_eq!(moves_on(&mut backup), Some(1_000));
+    assert_eq!(moves_on(&mut backup), Some(2_000), "progress in a view counts for that view only");
+}
+
+#[test]
+fn progress_in_the_view_that_was_left_does_not_count_in_the_next() {
+    let mut backup = changer(3, 4);
+    moves_on(&mut backup);
+    effects(&mut backup, ViewChangerInput::Progress(View(0)));
+    assert_eq!(moves_on(&mut backup), Some(2_000));
 }
 
 #[test]
@@ -137,7 +165,7 @@ fn a_transfer_delays_also_the_wait_for_new_view() {
     let (mut backup, _) = waiting();
     assert_eq!(step(&mut backup, at(200), ViewChangerInput::Transferring(true)).timers, DISARMED);
     let after = step(&mut backup, at(5_000), ViewChangerInput::Transferring(false));
-    assert_eq!(after.timers, armed(7_000));
+    assert_eq!(after.timers, armed(6_000));
 }
 
 /// What the batcher is told when a STATUS is due.
@@ -148,12 +176,9 @@ fn told(backup: &mut ViewChanger, milliseconds: u64) -> Option<u64> {
 #[test]
 fn the_timeout_halves_after_a_quiet_time_with_progress_down_to_where_it_began() {
     let mut backup = changer(3, 4);
-    for _ in 0..2 {
-        let view = backup.view.0;
-        effects(&mut backup, ViewChangerInput::Suspect(View(view)));
-        effects(&mut backup, brings(&quiet_start(view + 1)));
-    }
-    step(&mut backup, at(0), ViewChangerInput::Progress(View(2)));
+    let timeouts = [(); 3].map(|()| moves_on(&mut backup));
+    assert_eq!(timeouts, [Some(1_000), Some(2_000), Some(4_000)]);
+    step(&mut backup, at(0), ViewChangerInput::Progress(View(3)));
     assert_eq!(told(&mut backup, 31_999), None);
     assert_eq!(told(&mut backup, 32_000), Some(2_000));
     assert_eq!(told(&mut backup, 47_999), None);
@@ -164,7 +189,7 @@ fn the_timeout_halves_after_a_quiet_time_with_progress_down_to_where_it_began() 
 #[test]
 fn without_progress_the_timeout_stays() {
     let mut backup = changer(3, 4);
-    effects(&mut backup, ViewChangerInput::Suspect(View(0)));
-    effects(&mut backup, brings(&quiet_start(1)));
+    moves_on(&mut backup);
+    assert_eq!(moves_on(&mut backup), Some(2_000));
     assert_eq!(told(&mut backup, 900_000), None);
 }
