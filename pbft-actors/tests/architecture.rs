@@ -56,15 +56,18 @@ fn sources(root: &Path) -> Vec<Source> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(&folder).expect("the sources are there") {
+            let path = entry.expect("the sources can be listed").path();
             if path.is_dir() {
                 folders.push(path);
             } else if is_test(&path) {
                 // Tests are programs: they may use what they like.
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let code = strip(&fs::read_to_string(&path).unwrap());
-                found.push(Source { path: path.strip_prefix(root).unwrap().to_path_buf(), code });
+                let code = strip(&fs::read_to_string(&path).expect("sources are text"));
+                found.push(Source {
+                    path: path.strip_prefix(root).expect("found below the root").to_path_buf(),
+                    code,
+                });
             }
         }
     }
@@ -96,7 +99,8 @@ fn strip(text: &str) -> String {
 }
 
 fn module_of(path: &Path) -> String {
-    let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    let first =
+        path.components().next().expect("a path below the root").as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
 

@@ -10,7 +10,8 @@ impl Orderer {
         let quorum = self.config.quorums.quorum();
         let Some(slot) = self.slots.get(&seq).filter(|_| self.window.contains(seq)) else { return };
         let Some(digest) = majority(&slot.commits, quorum) else { return };
-        if self.progress_wanted {
+        // In a view change the COMMITs counted are those of the view that was left.
+        if self.progress_wanted && self.active {
             self.progress_wanted = false;
             out.tell(ViewChangerInput::Progress(self.view));
         }

@@ -247,3 +247,15 @@ fn a_peer_that_fetches_a_batch_gets_it_and_nothing_that_is_not_held() {
     assert_eq!(effects(&mut backup, fetch(batch.digest())), [sent]);
     assert_eq!(effects(&mut backup, fetch(digest(9))), []);
 }
+
+/// A COMMIT of the view that was left may still decide, but that is no progress of the next one.
+#[test]
+fn what_is_decided_while_the_view_changes_is_no_progress_in_the_next() {
+    let (mut backup, batch) = (orderer(3, 4), batch_of(1));
+    for id in 0..3 {
+        effects(&mut backup, commits(id, 0, 9, batch.digest()));
+    }
+    effects(&mut backup, OrdererInput::Freeze(View(1)));
+    let moved = effects(&mut backup, OrdererInput::Stable(Seq(4)));
+    assert!(!moved.contains(&progress(0)) && !moved.contains(&progress(1)), "{moved:?}");
+}
