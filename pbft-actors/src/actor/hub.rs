@@ -13,6 +13,9 @@ use crate::role::{
 };
 use crate::types::{Quorums, ReplicaId};
 
+/// Steps after which a turn ends although mail is in flight.
+const TURN_STEPS_MAX: usize = 256;
+
 /// The effects of one step.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -62,6 +65,8 @@ pub(super) struct Hub {
     wired: Option<(Mailboxes, Box<dyn Outlet>)>,
     outbound: Vec<Outbound>,
     events: Vec<Event>,
+    /// Steps of this turn.
+    steps: usize,
     /// Inputs for each role that were released in this step.
     batcher: Vec<BatcherInput>,
     orderer: Vec<OrdererInput>,
@@ -81,6 +86,7 @@ impl Hub {
             wired: None,
             outbound: Vec::new(),
             events: Vec::new(),
+            steps: 0,
             batcher: Vec::new(),
             orderer: Vec::new(),
             checkpointer: Vec::new(),
@@ -141,6 +147,7 @@ impl Hub {
 
     /// No mail is in flight: the batcher may propose, and what is to be sent leaves in one go.
     fn end_turn(&mut self) {
+        self.steps = 0;
         if let Some((to, outlet)) = &self.wired {
             if !self.outbound.is_empty() {
                 outlet.send(std::mem::take(&mut self.outbound));
@@ -180,7 +187,9 @@ impl Handler<Step> for Hub {
 
     fn handle(&mut self, step: Step, _context: &mut Self::Context) {
         self.submit(step.effects);
-        if self.in_flight.lower() {
+        self.steps += 1;
+        // Under a flood there is always mail in flight: a turn ends all the same.
+        if self.in_flight.lower() || self.steps >= TURN_STEPS_MAX {
             self.end_turn();
         }
     }

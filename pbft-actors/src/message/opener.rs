@@ -1,5 +1,6 @@
 //! From the bytes of a frame to a message that a role may see.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -263,7 +264,11 @@ impl Opener {
                 .map(Entry::Inline)
                 .map_err(|error| Reject::Decode { kind, error }),
         };
-        let entries = wire.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
+        let entries = wire.entries.into_iter().map(entry).collect::<Result<Vec<Entry>, _>>()?;
+        let distinct: BTreeSet<Digest> = entries.iter().map(Entry::digest).collect();
+        if distinct.len() != entries.len() {
+            return Err(Reject::Invalid(kind));
+        }
         Ok(PrePrepare::new(wire.view, wire.seq, wire.choice, entries))
     }
 

@@ -14,6 +14,9 @@ use crate::types::{ClientId, LogId, ReplicaId, RequestId, Seq, SessionId, Timest
 /// An authenticator's entry for one replica: the key's epoch, big-endian, then the tag.
 const ENTRY_BYTES: usize = 4 + TAG_BYTES;
 
+/// The longest proof: an entry for every replica.
+const PROOF_BYTES_MAX: usize = crate::types::REPLICAS_MAX * ENTRY_BYTES;
+
 /// What a client asks for, before it is proven. The request digest covers all of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Operation {
@@ -135,6 +138,14 @@ impl Request {
     /// Decodes a request without looking at its proof.
     pub(super) fn decode(wire: Bytes) -> Result<Self, DecodeError> {
         let Wire { core, macs, signature, hints } = codec::decode(&wire, BODY_BYTES_MAX)?;
+        if !macs.is_empty() && !signature.is_empty() {
+            return Err(DecodeError::Malformed("both MACs and a signature".to_owned()));
+        }
+        // Else one request could make every batch that holds it larger than a batch may be.
+        let (length, limit) = (macs.len().max(signature.len()), PROOF_BYTES_MAX);
+        if length > limit {
+            return Err(DecodeError::TooLong { length, limit });
+        }
         let operation: Operation = codec::decode(&core, BODY_BYTES_MAX)?;
         let length = operation.operation.len();
         if length > OPERATION_BYTES_MAX {

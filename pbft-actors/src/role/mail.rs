@@ -52,6 +52,8 @@ pub(crate) enum BatcherInput {
     Timeout(Millis),
     /// From the executor: what the committed prefix finished.
     Executed(Finished),
+    /// From the executor: the state jumped to this seq by transfer.
+    Jumped(Seq),
     /// From the executor: a replica rejoins, so that the group must pass this seq.
     Fill(Seq),
     /// From the checkpointer: whether state is being fetched; timers stand still meanwhile.

@@ -31,6 +31,13 @@ impl RateLimit {
         *used += usize::from(admitted);
         admitted
     }
+
+    /// Counts what an answer that was admitted cost beyond one.
+    pub(crate) fn spend(&mut self, peer: ReplicaId, cost: usize) {
+        if let Some((_, used)) = self.used.get_mut(&peer) {
+            *used = used.saturating_add(cost);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,15 @@ use crate::crypto::Digest;
 use crate::message::{Busy, NeedSignature, Peer, Request, Verified};
 use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
-use crate::role::{BatcherInput, Entered, Finished, Grant, Message, Need, OrdererInput, Outbox, Role, To};
+use crate::role::{
+    BatcherInput, Entered, ExecutorInput, Finished, Grant, Message, Need, OrdererInput, Outbox, Role, To,
+};
 use crate::roles::RateLimit;
-use crate::types::{Millis, Monotonic, Now, Quorums, ReplicaId, RequestId, Seq, View};
+use crate::types::{Millis, Monotonic, Now, Quorums, ReplicaId, RequestId, Seq, Timestamp, View};
 use pending::Pending;
 
+/// One client may have this part of the admission, so that no flooder takes all of it.
+const CLIENT_SHARE: usize = 2;
 /// Disputes remembered, so that a request that comes later still reaches the orderer.
 const NEEDED_MAX: usize = 65_536;
 /// Disputes of one peer that are answered in one status interval: a batch full of them, and no flood.
@@ -128,7 +132,7 @@ impl Batcher {
             return;
         }
         if self.pending.contains(&id) {
-            self.pending.replace_if_signed(request.into_inner());
+            self.pending.replace_if_signed(request);
             if !self.is_primary() && from == Peer::Client(id.client) {
                 self.forward(&id, out);
             }
@@ -142,10 +146,17 @@ impl Batcher {
         let limit = self.admission();
         let quota = limit / (self.config.quorums.n() - 1);
         let (count, allowed) = match from {
+            // What is not signed may be worth nothing to the primary: at a backup it must not keep out
+            // what holds a timer.
+            Peer::Client(_) if request.is_signed() && !self.is_primary() => {
+                (self.pending.signed_len(), limit)
+            }
             Peer::Client(_) => (self.pending.len(), limit),
             Peer::Replica(backup) => (self.pending.forwarded_by(backup), quota.max(1)),
         };
-        if count >= allowed || self.pending.bytes() >= PENDING_BYTES_MAX {
+        let share = (limit / CLIENT_SHARE).max(1);
+        let flooding = matches!(from, Peer::Client(_)) && self.pending.of_client(id.client) >= share;
+        if count >= allowed || flooding || self.pending.bytes() >= PENDING_BYTES_MAX {
             if let Peer::Client(client) = from {
                 let busy = Busy { request: id, retry_after_ms: self.timeout.0 / 4 + 1 };
                 out.send(To::Client(client), Message::Busy(busy));
@@ -219,12 +230,25 @@ impl Batcher {
         self.throughput.record(now.monotonic, finished.requests.len());
         for id in &finished.requests {
             self.pending.remove(id);
+            if id.timestamp == Timestamp::OPENING {
+                self.pending.remove_openings(id.client, id.session);
+            }
         }
         for (client, session, floor) in &finished.floors {
             self.pending.remove_below(*client, *session, *floor);
         }
         for (client, session) in &finished.closed {
             self.pending.remove_session(*client, *session);
+        }
+        self.watch(now, out);
+    }
+
+    /// The state jumped: what waits may be executed in it, which only the client table knows.
+    fn on_jumped(&mut self, now: Now, seq: Seq, out: &mut Outbox<BatcherTimer>) {
+        self.executed = seq;
+        let waiting = self.pending.take_all();
+        if !waiting.is_empty() {
+            out.tell(ExecutorInput::Requests(waiting));
         }
         self.watch(now, out);
     }
@@ -275,6 +299,7 @@ impl Role for Batcher {
             BatcherInput::SignedOnly(clients) => self.signed_only = clients.into_iter().collect(),
             BatcherInput::Timeout(timeout) => self.timeout = timeout,
             BatcherInput::Executed(finished) => self.on_executed(now, &finished, out),
+            BatcherInput::Jumped(seq) => self.on_jumped(now, seq, out),
             BatcherInput::Fill(seq) => {
                 self.fill = self.fill.max(seq.checkpoint_at_or_above(self.config.checkpoint_interval));
                 self.watch(now, out);

@@ -7,7 +7,8 @@ use crate::types::{ClientId, ReplicaId, RequestId, SessionId, Timestamp};
 /// One request that waits.
 #[derive(Debug)]
 struct Waiting {
-    request: Request,
+    request: Verified<Request>,
+    /// Who sent it first: the queue it is in.
     from: Peer,
     /// Order of arrival.
     arrival: u64,
@@ -29,6 +30,7 @@ pub(super) struct Pending {
     last_replica: Option<ReplicaId>,
     last_client: Option<ClientId>,
     forwarded: BTreeMap<ReplicaId, usize>,
+    by_client: BTreeMap<ClientId, usize>,
     arrivals: u64,
     bytes: usize,
 }
@@ -46,13 +48,32 @@ impl Pending {
         self.waiting.contains_key(id)
     }
 
+    /// Signed requests that wait.
+    pub(super) fn signed_len(&self) -> usize {
+        self.timed.len()
+    }
+
+    /// Requests of one client that wait.
+    pub(super) fn of_client(&self, client: ClientId) -> usize {
+        self.by_client.get(&client).copied().unwrap_or(0)
+    }
+
+    /// Openings of sessions up to this one: another one opened above them, so they can no longer.
+    pub(super) fn remove_openings(&mut self, client: ClientId, session: SessionId) {
+        let id = |session| RequestId { client, session, timestamp: Timestamp::OPENING };
+        let openings = self.waiting.range(id(SessionId(0))..=id(session));
+        let gone: Vec<RequestId> =
+            openings.map(|(id, _)| *id).filter(|id| id.timestamp == Timestamp::OPENING).collect();
+        gone.iter().for_each(|id| self.remove(id));
+    }
+
     /// Requests that this replica passed on to us and that still wait.
     pub(super) fn forwarded_by(&self, replica: ReplicaId) -> usize {
         self.forwarded.get(&replica).copied().unwrap_or(0)
     }
 
     pub(super) fn request(&self, id: &RequestId) -> Option<&Request> {
-        self.waiting.get(id).map(|waiting| &waiting.request)
+        self.waiting.get(id).map(|waiting| &*waiting.request)
     }
 
     /// A request in its signed form.
@@ -66,8 +87,14 @@ impl Pending {
         (request.is_signed() || !signed_only.contains(&request.id().client)).then_some(request)
     }
 
+    /// Gives back everything that waits, in the order of arrival.
+    pub(super) fn take_all(&mut self) -> Vec<Verified<Request>> {
+        let mut waiting: Vec<Waiting> = std::mem::take(self).waiting.into_values().collect();
+        waiting.sort_unstable_by_key(|waiting| waiting.arrival);
+        waiting.into_iter().map(|waiting| waiting.request).collect()
+    }
+
     pub(super) fn insert(&mut self, request: Verified<Request>, from: Peer) {
-        let request = request.into_inner();
         let id = request.id();
         let arrival = self.arrivals;
         self.arrivals += 1;
@@ -83,11 +110,12 @@ impl Pending {
             }
             Peer::Client(client) => self.from_clients.entry(client).or_default().push_back(id),
         }
+        *self.by_client.entry(id.client).or_default() += 1;
         self.waiting.insert(id, Waiting { request, from, arrival, proposed: false });
     }
 
     /// The signed form of a request held by its MACs takes its place: everyone can verify it.
-    pub(super) fn replace_if_signed(&mut self, request: Request) {
+    pub(super) fn replace_if_signed(&mut self, request: Verified<Request>) {
         let Some(waiting) = self.waiting.get_mut(&request.id()) else { return };
         if !request.is_signed() || waiting.request.is_signed() || waiting.request.digest() != request.digest()
         {
@@ -103,10 +131,20 @@ impl Pending {
         self.bytes -= waiting.request.wire().len();
         self.by_digest.remove(waiting.request.digest());
         self.timed.remove(&waiting.arrival);
-        if let Peer::Replica(replica) = waiting.from
-            && let Some(count) = self.forwarded.get_mut(&replica)
-        {
+        if let Some(count) = self.by_client.get_mut(&id.client) {
             *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&id.client);
+            }
+        }
+        match waiting.from {
+            Peer::Replica(replica) => {
+                if let Some(count) = self.forwarded.get_mut(&replica) {
+                    *count -= 1;
+                }
+                drop_gone(&mut self.from_replicas, replica, &self.waiting);
+            }
+            Peer::Client(client) => drop_gone(&mut self.from_clients, client, &self.waiting),
         }
     }
 
@@ -151,7 +189,7 @@ impl Pending {
     pub(super) fn oldest_first(&self) -> impl Iterator<Item = &Request> {
         let mut order: Vec<&Waiting> = self.waiting.values().collect();
         order.sort_unstable_by_key(|waiting| waiting.arrival);
-        order.into_iter().map(|waiting| &waiting.request)
+        order.into_iter().map(|waiting| &*waiting.request)
     }
 
     /// The oldest request that holds a timer.
@@ -171,7 +209,7 @@ impl Pending {
                 continue;
             };
             waiting.proposed = true;
-            return Some(waiting.request.clone());
+            return Some((*waiting.request).clone());
         }
     }
 
@@ -183,6 +221,21 @@ impl Pending {
             Peer::Replica(replica) => self.from_replicas.entry(replica).or_default().push_front(id),
             Peer::Client(client) => self.from_clients.entry(client).or_default().push_front(id),
         }
+    }
+}
+
+/// Drops ids that no longer wait from the head of a queue: at a backup nothing else empties it.
+fn drop_gone<K: Copy + Ord>(
+    queues: &mut BTreeMap<K, VecDeque<RequestId>>,
+    key: K,
+    waiting: &BTreeMap<RequestId, Waiting>,
+) {
+    let Some(queue) = queues.get_mut(&key) else { return };
+    while queue.front().is_some_and(|id| !waiting.contains_key(id)) {
+        queue.pop_front();
+    }
+    if queue.is_empty() {
+        queues.remove(&key);
     }
 }
 

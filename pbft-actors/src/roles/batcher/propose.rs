@@ -1,5 +1,7 @@
 //! Batches: one from all that is pending, at the end of a turn, while few enough are in flight.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
 use crate::crypto::Hasher;
 use crate::message::{Batch, Choice};
@@ -73,10 +75,9 @@ impl Batcher {
         self.choices += 1;
         let mut seed = Hasher::new("pbft choice seed");
         seed.part(&self.config.entropy.0).number(self.choices);
-        Choice {
-            time: now.wall,
-            seed: seed.finish(),
-            extra: self.config.service.propose(now.wall, &operations),
-        }
+        let service = &self.config.service;
+        // A service that panics over a client's bytes adds nothing; it must not take the primary down.
+        let extra = catch_unwind(AssertUnwindSafe(|| service.propose(now.wall, &operations)));
+        Choice { time: now.wall, seed: seed.finish(), extra: extra.unwrap_or_default() }
     }
 }

@@ -185,6 +185,7 @@ impl Checkpointer {
             return;
         }
         let certificates = self.memory.answers.values().filter_map(|answer| answer.certificate.as_ref());
+        let certificates = certificates.filter(|certificate| self.is_of_this_life(certificate));
         let highest = certificates.map(|certificate| certificate.checkpoint.seq).max().unwrap_or_default();
         let log = self.config.signer.log;
         let target = highest.plus(2 * self.config.window);

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::message::{Fetch, PageData};
+use crate::message::{Fetch, PAGES_PER_DATA_MAX, PageData};
 use crate::ports::state::PAGE_BYTES;
 
 /// Retries without an answer after which another peer is asked.
@@ -56,6 +56,11 @@ impl Checkpointer {
         let Some(ahead) = self.ahead.clone().filter(|ahead| ahead.checkpoint.seq > self.executed) else {
             return;
         };
+        if !self.is_of_this_life(&ahead) {
+            // A log was learned since, and it is not the one that signed.
+            self.ahead = None;
+            return;
+        }
         let next = self.executed.next();
         let without = self.first_held.values().filter(|first| **first > next).count();
         if without >= self.config.quorums.weak() {
@@ -124,8 +129,8 @@ impl Checkpointer {
             transfer.pages.push((*index, page.clone()));
         }
         match data.next {
-            // It no longer has this checkpoint, or says nothing new.
-            Some(from) if from < next || data.pages.is_empty() => transfer.leave_peer(),
+            // It no longer has this checkpoint, or says less than it could.
+            Some(from) if from < next || data.pages.len() < PAGES_PER_DATA_MAX => transfer.leave_peer(),
             Some(from) => {
                 transfer.next = from;
                 transfer.ask(out);

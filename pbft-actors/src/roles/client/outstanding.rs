@@ -14,7 +14,9 @@ pub(super) struct Outstanding {
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
-    replies: BTreeMap<ReplicaId, (Digest, bool)>,
+    /// A BUSY has put the next sending off already: a liar must not do so for ever.
+    postponed: bool,
+    replies: BTreeMap<ReplicaId, (Digest, Seq, bool)>,
     /// Full outcomes by digest, from whoever sent one.
     outcomes: BTreeMap<ReplicaId, (Seq, Outcome)>,
 }
@@ -36,6 +38,7 @@ impl Outstanding {
             resend_at,
             wait: Millis(0),
             signed_at: None,
+            postponed: false,
             replies: BTreeMap::new(),
             outcomes: BTreeMap::new(),
         }
@@ -69,17 +72,17 @@ impl Outstanding {
             return None;
         }
         let digest = reply.result.digest(reply.request_digest);
-        self.replies.insert(replica, (digest, reply.tentative));
+        self.replies.insert(replica, (digest, reply.seq, reply.tentative));
         if let ReplyResult::Full(outcome) = &reply.result {
             self.outcomes.insert(replica, (reply.seq, outcome.clone()));
         }
-        let matching = self.replies.values().filter(|(other, _)| *other == digest);
-        let committed = matching.clone().filter(|(_, tentative)| !tentative).count();
+        let matching = self.replies.values().filter(|(other, seq, _)| *other == digest && *seq == reply.seq);
+        let committed = matching.clone().filter(|(_, _, tentative)| !tentative).count();
         if committed < quorums.weak() && matching.count() < quorums.quorum() {
             return None;
         }
         let full = self.outcomes.values().find(|(_, outcome)| outcome.digest(self.digest) == digest);
-        full.cloned()
+        full.map(|(_, outcome)| (reply.seq, outcome.clone()))
     }
 }
 
@@ -117,6 +120,7 @@ impl Client {
             if sent.resend_at <= now {
                 step.sends.push((To::Others, Message::Request(self.signed(&sent))));
                 sent.signed_at = Some(now);
+                sent.postponed = false;
                 let wait = sent.wait;
                 sent.wait = Millis(wait.0.saturating_mul(2)).min(self.config.tuning.retry_max);
                 sent.resend_at = now.plus_micros(self.jittered(wait));
@@ -149,7 +153,9 @@ impl Client {
         let wait = Millis(busy.retry_after_ms).min(self.config.tuning.retry_max);
         if let Some(sent) = self.outstanding.get_mut(&busy.request.timestamp)
             && sent.id() == busy.request
+            && !sent.postponed
         {
+            sent.postponed = true;
             sent.resend_at = sent.resend_at.max(now.plus(wait));
         }
     }

@@ -18,6 +18,7 @@ use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Reque
 use crate::ports::service::AnyService;
 use crate::ports::state::{Snapshot, State, StateLimits};
 use crate::role::{BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To};
+use crate::roles::RateLimit;
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
 use client_table::{ClientTable, Executed, Lookup};
@@ -51,6 +52,7 @@ pub(crate) struct Executor {
     /// Agreed time of the last batch that had one.
     time: Wall,
     snapshots: BTreeMap<Seq, Snapshot>,
+    fetched: RateLimit,
     view: View,
 }
 
@@ -66,6 +68,7 @@ impl Executor {
             repaired: None,
             time: Wall(0),
             snapshots: BTreeMap::new(),
+            fetched: RateLimit::default(),
             view: View(0),
         };
         executor.take_checkpoint();
@@ -145,12 +148,12 @@ impl Role for Executor {
     type Input = ExecutorInput;
     type Timer = NoTimer;
 
-    fn on_input(&mut self, _now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
+    fn on_input(&mut self, now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
         match input {
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
             ExecutorInput::Stable(seq) => self.snapshots = self.snapshots.split_off(&seq),
-            ExecutorInput::Fetch(fetch) => self.on_fetch(&fetch, out),
+            ExecutorInput::Fetch(fetch) => self.on_fetch(now, &fetch, out),
             ExecutorInput::Install { checkpoint, pages } => self.on_install(checkpoint, pages, out),
             ExecutorInput::Entered(view) => self.view = view,
         }

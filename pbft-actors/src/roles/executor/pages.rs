@@ -4,7 +4,11 @@ use super::*;
 use crate::message::{Fetch, PAGES_PER_DATA_MAX, PageData};
 use crate::ports::state::{PAGE_BYTES, Page};
 use crate::role::Event;
-use crate::types::ClientId;
+use crate::types::{ClientId, Millis};
+
+/// Answers with pages that one peer gets in an interval: 160 MiB/s.
+const FETCHES_PER_INTERVAL_MAX: usize = 32;
+const FETCH_INTERVAL: Millis = Millis(50);
 
 /// Keys of the reserved map: the executor's own head, the members, and each client.
 const HEAD_KEY: &[u8] = b"h";
@@ -34,8 +38,11 @@ impl Executor {
         root
     }
 
-    pub(super) fn on_fetch(&self, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
         let (Peer::Replica(peer), Fetch::Pages { seq, from }) = (fetch.from(), &**fetch) else { return };
+        if !self.fetched.admits_up_to(FETCHES_PER_INTERVAL_MAX, peer, now.monotonic, FETCH_INTERVAL) {
+            return;
+        }
         let (seq, from) = (*seq, *from);
         // Nothing, and nowhere to go on: this checkpoint is not here any more.
         let mut data = PageData { seq, from, pages: Vec::new(), next: Some(from) };
@@ -70,6 +77,7 @@ impl Executor {
             out.event(Event::Repaired { seq: checkpoint.seq, page });
         }
         out.tell(OrdererInput::Jumped(checkpoint.seq));
+        out.tell(BatcherInput::Jumped(checkpoint.seq));
         out.tell(CheckpointerInput::Installed(checkpoint));
         for rejoined in self.members.iter() {
             out.tell(CheckpointerInput::Rejoined(rejoined));

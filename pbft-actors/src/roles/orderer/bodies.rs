@@ -4,8 +4,11 @@ use super::*;
 use crate::message::{BatchData, Fetch, Request};
 use crate::role::{BatcherInput, Message, Need, To, ViewChangerInput};
 
-/// Batches given to one peer in one status interval: a window of the default size and then some.
-const FETCHES_PER_INTERVAL_MAX: usize = 1_024;
+/// Bytes of batches given to one peer in one status interval; one is always given.
+const FETCHED_BYTES_PER_INTERVAL_MAX: usize = 4 << 20;
+
+/// Requests whose signed form is asked for at one time.
+const DISPUTED_PER_STATUS_MAX: usize = 256;
 
 impl Orderer {
     /// Asks a peer for a batch, another one each time.
@@ -31,10 +34,11 @@ impl Orderer {
     pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
         let (Some(peer), Fetch::Batch { seq, digest }) = (sender(fetch), &**fetch) else { return };
         let interval = self.config.tuning.status_interval;
-        if !self.fetched.admits_up_to(FETCHES_PER_INTERVAL_MAX, peer, now.monotonic, interval) {
+        if !self.fetched.admits_up_to(FETCHED_BYTES_PER_INTERVAL_MAX, peer, now.monotonic, interval) {
             return;
         }
         let Some(batch) = self.slots.get(seq).and_then(|slot| slot.body(*digest)) else { return };
+        self.fetched.spend(peer, batch.requests().iter().map(|request| request.wire().len()).sum());
         out.send(To::Replica(peer), Message::BatchData(BatchData { seq: *seq, batch }));
     }
 
@@ -74,15 +78,19 @@ impl Orderer {
     /// Asks again for whatever still blocks a seq.
     pub(super) fn ask_again(&mut self, now: Now, out: &mut Outbox<NoTimer>) {
         let seqs: Vec<Seq> = self.slots.keys().copied().collect();
+        let mut asked_for = 0;
         for seq in seqs {
             self.try_accept(now, seq, out);
             let slot = self.slot(seq);
             let missing = slot.chosen.filter(|_| slot.accepted.is_none()).or(slot.decided);
             let blocked = slot.asked && slot.accepted.is_none();
-            if let (true, Some(proposal)) = (blocked, &slot.proposal) {
+            // The lowest seqs first: the others cannot be executed before them.
+            if let (true, Some(proposal)) = (blocked && asked_for < DISPUTED_PER_STATUS_MAX, &slot.proposal) {
                 let found = &slot.found;
                 let lacking = proposal.entries.iter().filter(|entry| !found.contains_key(&entry.digest()));
-                let requests = lacking.map(|entry| (entry.digest(), entry_client(entry))).collect();
+                let requests = lacking.map(|entry| (entry.digest(), entry_client(entry)));
+                let requests: Vec<_> = requests.take(DISPUTED_PER_STATUS_MAX - asked_for).collect();
+                asked_for += requests.len();
                 out.tell(BatcherInput::Need(Need { requests, again: true }));
             }
             if let Some(digest) = missing {

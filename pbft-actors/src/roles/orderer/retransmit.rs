@@ -68,6 +68,7 @@ impl Orderer {
                 if let Some(batch) = slot.accepted.and_then(|digest| slot.body(digest))
                     && self.is_primary()
                     && slot.proposed
+                    && slot.decided.is_none()
                     && seq >= self.fresh_from
                     && bytes <= PROPOSAL_BYTES_PER_STATUS_MAX
                 {

@@ -45,18 +45,22 @@ impl Orderer {
         out.tell(ViewChangerInput::Frozen(frozen));
     }
 
-    /// Clients whose wrong MAC blocks a seq.
+    /// Clients whose MACs block a seq, and who did not sign when they were asked to. An honest client
+    /// answers that question; one that is listed all the same only has to sign.
     fn disputed(&self) -> Vec<ClientId> {
-        let blocked = self.slots.values().filter(|slot| slot.accepted.is_none());
-        let entries =
-            blocked.filter_map(|slot| slot.proposal.as_ref()).flat_map(|proposal| &proposal.entries);
-        let bad = entries.filter_map(|entry| match entry {
-            Entry::Inline(request) if request.proof_state() == ProofState::Bad && !request.is_signed() => {
-                Some(request.id().client)
+        let mut disputed = BTreeSet::new();
+        for slot in self.slots.values().filter(|slot| slot.accepted.is_none() && slot.asked) {
+            for entry in slot.proposal.iter().flat_map(|proposal| &proposal.entries) {
+                if let Entry::Inline(request) = entry
+                    && !request.is_signed()
+                    && request.proof_state() != ProofState::Good
+                    && !slot.found.contains_key(request.digest())
+                {
+                    disputed.insert(request.id().client);
+                }
             }
-            _ => None,
-        });
-        bad.collect::<BTreeSet<_>>().into_iter().collect()
+        }
+        disputed.into_iter().collect()
     }
 
     pub(super) fn on_gather(&mut self, view: View, chosen: Vec<(Seq, Digest)>, out: &mut Outbox<NoTimer>) {

@@ -1,5 +1,7 @@
 //! From PRE-PREPARE to committed (PROTOCOL 5).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
 use crate::message::{Choice, Entry, FRESH_DIGESTS_PER_SEQ_MAX, ProofState, Request};
 use crate::role::{BatcherInput, Message, Need, Record, To};
@@ -135,7 +137,10 @@ impl Orderer {
         let tolerance = self.config.tuning.clock_tolerance.micros();
         let timely = choice.time.0.abs_diff(now.wall.0) <= tolerance;
         let operations: Vec<&[u8]> = requests.iter().map(|request| &request.operation()[..]).collect();
-        timely && self.config.service.check(now.wall, &operations, choice).is_ok()
+        let service = &self.config.service;
+        // A check that panics has not accepted; it must not take the backups down.
+        let check = || service.check(now.wall, &operations, choice).is_ok();
+        timely && catch_unwind(AssertUnwindSafe(check)).unwrap_or(false)
     }
 
     /// Accepts a batch in the current view and, if this replica may, promises and votes.

@@ -79,10 +79,18 @@ fn a_request_that_waits_already_is_never_answered_busy() {
 #[test]
 fn a_backup_within_its_quota_is_let_in_however_many_clients_wait() {
     let mut primary = tuned(0, |tuning| tuning.admission_min = 3);
-    effects(&mut primary, admitted(&[&signed(1, 1), &signed(1, 2), &signed(1, 3)]));
+    effects(&mut primary, admitted(&[&signed(1, 1), &signed(2, 1), &signed(3, 1)]));
     effects(&mut primary, forwarded(2, &[&signed(4, 1)]));
     effects(&mut primary, granted(0, 1, 1));
-    assert_eq!(turn_end(&mut primary), [(0, vec![(4, 1), (1, 1), (1, 2), (1, 3)])]);
+    assert_eq!(turn_end(&mut primary), [(0, vec![(4, 1), (1, 1), (2, 1), (3, 1)])]);
+}
+
+#[test]
+fn one_client_gets_no_more_than_its_part_and_the_others_the_rest() {
+    let mut primary = tuned(0, |tuning| tuning.admission_min = 4);
+    effects(&mut primary, admitted(&[&signed(1, 1), &signed(1, 2), &signed(1, 3), &signed(2, 1)]));
+    effects(&mut primary, granted(0, 1, 1));
+    assert_eq!(turn_end(&mut primary), [(0, vec![(1, 1), (2, 1), (1, 2)])]);
 }
 
 #[test]

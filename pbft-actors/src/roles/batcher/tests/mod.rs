@@ -2,6 +2,7 @@
 
 mod admission;
 mod disputes;
+mod jumped;
 mod propose;
 mod timer;
 mod view;

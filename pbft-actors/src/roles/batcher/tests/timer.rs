@@ -27,8 +27,8 @@ fn an_unsigned_request_starts_none() {
 }
 
 #[test]
-fn the_primary_has_no_timer() {
-    assert_eq!(step(&mut batcher(0), at(0), admitted(&[&signed(1, 1)])).timers, []);
+fn the_primary_has_one_too_its_view_change_may_make_weak_many() {
+    assert_eq!(step(&mut batcher(0), at(0), admitted(&[&signed(1, 1)])).timers, armed(1_000));
 }
 
 #[test]

@@ -9,6 +9,11 @@ fn page(index: u64) -> (u64, Bytes) {
     (index, Bytes::from(vec![7; PAGE_BYTES]))
 }
 
+/// As many pages as an answer holds, from an index on.
+fn full(from: u64) -> Vec<(u64, Bytes)> {
+    (from..from + crate::message::PAGES_PER_DATA_MAX as u64).map(page).collect()
+}
+
 fn data(id: u8, seq: u64, asked: u64, pages: &[(u64, Bytes)], next: Option<u64>) -> CheckpointerInput {
     let data = PageData { seq: Seq(seq), from: asked, pages: pages.to_vec(), next };
     CheckpointerInput::PageData(from(id, data))
@@ -122,10 +127,19 @@ fn it_is_not_fetched_where_it_was_executed() {
 #[test]
 fn pages_are_asked_for_until_the_last_and_then_installed() {
     let mut replica = fetching();
-    assert_eq!(effects(&mut replica, data(0, 8, 0, &[page(1), page(3)], Some(5))), [fetch(0, 8, 5)]);
-    let all = [page(1), page(3), page(6)];
-    assert_eq!(effects(&mut replica, data(0, 8, 5, &[page(6)], None)), [install(8, &all)]);
-    assert_eq!(effects(&mut replica, data(0, 8, 5, &[page(6)], None)), []);
+    let first = full(1);
+    assert_eq!(effects(&mut replica, data(0, 8, 0, &first, Some(70))), [fetch(0, 8, 70)]);
+    let all = [first, vec![page(71)]].concat();
+    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(71)], None)), [install(8, &all)]);
+    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(71)], None)), []);
+}
+
+/// A page at a time just before it would be called silent: such a transfer would take days.
+#[test]
+fn a_peer_that_sends_less_than_it_could_is_left() {
+    let mut replica = fetching();
+    assert_eq!(effects(&mut replica, data(0, 8, 0, &[page(1)], Some(2))), []);
+    assert_eq!(asked(&fire(&mut replica, at(0), CheckpointTimer::Retry).effects), [(1, 8)]);
 }
 
 #[test]
@@ -195,10 +209,11 @@ fn a_silent_peer_is_asked_again_and_then_left() {
 #[test]
 fn while_pages_come_a_newer_checkpoint_does_not_start_the_transfer_over() {
     let mut replica = fetching();
-    effects(&mut replica, data(0, 8, 0, &[page(1)], Some(2)));
+    effects(&mut replica, data(0, 8, 0, &full(1), Some(70)));
     effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
     assert_eq!(asked(&effects(&mut replica, status(1, 12, 13))), []);
-    assert_eq!(effects(&mut replica, data(0, 8, 2, &[page(2)], None)), [install(8, &[page(1), page(2)])]);
+    let all = [full(1), vec![page(70)]].concat();
+    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(70)], None)), [install(8, &all)]);
 }
 
 #[test]
