@@ -168,6 +168,10 @@ fn a_primary_that_lacks_one_commit_leaves_its_view_too() {
         }
         cluster.heard = None;
         cluster.wait(SECOND);
+        for id in &stuck {
+            let (own, others) = (cluster.executed(r(*id)), cluster.executed(r(n - f - 1)));
+            assert!(own < others, "n={n}: replica {id} executed with too few COMMITs");
+        }
         cluster.heal();
         cluster.expect(3 * SECOND, "answering Alice", Cluster::clients_done);
         cluster.settles();
