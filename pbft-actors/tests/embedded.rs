@@ -27,6 +27,13 @@ async fn under_actix_main() {
     assert_eq!(value(&reply.result), 1);
 }
 
+#[actix_web::test]
+async fn under_actix_web_main() {
+    let cluster = Cluster::start(4);
+    let reply = cluster.client(0).send(add("a", 1)).await.expect("the client lives").expect("a result");
+    assert_eq!(value(&reply.result), 1);
+}
+
 #[tokio::test]
 async fn under_tokio_main() {
     let cluster = Cluster::start(4);
