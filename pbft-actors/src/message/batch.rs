@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Request;
 use crate::codec;
 use crate::crypto::{Digest, Hasher};
-use crate::types::{Seq, View, Wall};
+use crate::types::{ClientId, Seq, View, Wall};
 
 /// What only one replica can choose and all execute with (PROTOCOL 9).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -101,6 +101,14 @@ impl Entry {
         match self {
             Self::Inline(request) => *request.digest(),
             Self::Digest(digest) => *digest,
+        }
+    }
+
+    /// Whose request it is, where that is known.
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Inline(request) => Some(request.id().client),
+            Self::Digest(_) => None,
         }
     }
 

@@ -255,12 +255,11 @@ impl Client {
             self.try_open(now, step);
             return;
         };
-        while let Some(queued) = self.queued.front() {
+        while !self.queued.is_empty() {
             let lowest = self.outstanding.keys().next().copied().unwrap_or(self.next);
             if self.next.0 >= lowest.0.saturating_add(self.config.client_window) {
                 return;
             }
-            let _ = queued;
             let Some(queued) = self.queued.pop_front() else { return };
             let timestamp = self.next;
             self.next = timestamp.next();

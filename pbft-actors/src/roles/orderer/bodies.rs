@@ -88,7 +88,7 @@ impl Orderer {
             if let (true, Some(proposal)) = (blocked && asked_for < DISPUTED_PER_STATUS_MAX, &slot.proposal) {
                 let found = &slot.found;
                 let lacking = proposal.entries.iter().filter(|entry| !found.contains_key(&entry.digest()));
-                let requests = lacking.map(|entry| (entry.digest(), entry_client(entry)));
+                let requests = lacking.map(|entry| (entry.digest(), entry.client()));
                 let requests: Vec<_> = requests.take(DISPUTED_PER_STATUS_MAX - asked_for).collect();
                 asked_for += requests.len();
                 out.tell(BatcherInput::Need(Need { requests, again: true }));
@@ -118,12 +118,5 @@ impl Orderer {
             out.tell(ViewChangerInput::Gathered(*view));
             self.gathering = None;
         }
-    }
-}
-
-fn entry_client(entry: &crate::message::Entry) -> Option<ClientId> {
-    match entry {
-        crate::message::Entry::Inline(request) => Some(request.id().client),
-        crate::message::Entry::Digest(_) => None,
     }
 }

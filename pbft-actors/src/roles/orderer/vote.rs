@@ -99,7 +99,7 @@ impl Orderer {
                 }
                 _ => match slot.found.get(&wanted) {
                     Some(request) => requests.push(request.clone()),
-                    None => lacking.push((wanted, client_of(entry))),
+                    None => lacking.push((wanted, entry.client())),
                 },
             }
         }
@@ -218,12 +218,5 @@ impl Orderer {
             return;
         }
         self.try_committed(vote.seq, out);
-    }
-}
-
-fn client_of(entry: &Entry) -> Option<ClientId> {
-    match entry {
-        Entry::Inline(request) => Some(request.id().client),
-        Entry::Digest(_) => None,
     }
 }
