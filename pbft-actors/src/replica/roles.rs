@@ -5,13 +5,13 @@ use crate::crypto::{Digest, Identity};
 use crate::message::Signer;
 use crate::ports::config::{Agreed, Tuning};
 use crate::ports::service::AnyService;
-use crate::role::{CheckpointerInput, Mail};
+use crate::role::{CheckpointerInput, Mail, OrdererInput, Remembered, ViewChangerInput, Whereabouts};
 use crate::roles::batcher::{Batcher, BatcherConfig};
 use crate::roles::checkpointer::{Checkpointer, CheckpointerConfig};
 use crate::roles::executor::{Executor, ExecutorConfig, TableLimits};
 use crate::roles::orderer::{Orderer, OrdererConfig};
 use crate::roles::view_changer::ViewChanger;
-use crate::types::{LogId, ReplicaId};
+use crate::types::{LogId, ReplicaId, Seq};
 
 /// What a replica is made from.
 #[derive(Clone)]
@@ -36,8 +36,8 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    /// The roles of a replica that starts with an empty log, and the mail that wakes them.
-    pub(crate) fn new(config: &ReplicaConfig) -> (Self, Mail) {
+    /// The roles of a replica that starts with what it remembers, and the mail that wakes them.
+    pub(crate) fn new(config: &ReplicaConfig, remembered: Remembered) -> (Self, Vec<Mail>) {
         let ReplicaConfig { own, agreed, tuning, service, entropy, .. } = config;
         let quorums = agreed.quorums();
         let signer = Signer {
@@ -58,7 +58,33 @@ impl Roles {
             },
             service: service.clone(),
         });
-        let start = CheckpointerInput::Start(executor.genesis()).into();
+        let genesis = executor.genesis();
+        let mut checkpointer = Checkpointer::new(CheckpointerConfig {
+            signer: signer.clone(),
+            quorums,
+            checkpoint_interval: agreed.checkpoint_interval,
+            window: agreed.window,
+            pages_max: u64::from(agreed.state_pages).saturating_mul(3),
+            tuning: tuning.clone(),
+        });
+        checkpointer.remember(&remembered);
+        let mut orderer = Orderer::new(OrdererConfig {
+            own: *own,
+            quorums,
+            checkpoint_interval: agreed.checkpoint_interval,
+            window: agreed.window,
+            signed_requests: agreed.signed_requests,
+            tuning: tuning.clone(),
+            service: service.clone(),
+        });
+        let Remembered { peer_logs, stable, asked, entered, slots, .. } = remembered;
+        let stable = stable.map_or(Seq::ZERO, |stable| stable.seq);
+        orderer.remember(genesis.seq, stable, slots, peer_logs.into_keys());
+        let start = vec![
+            CheckpointerInput::Start(genesis).into(),
+            ViewChangerInput::Start(Whereabouts { asked, entered }).into(),
+            OrdererInput::Start.into(),
+        ];
         let roles = Self {
             batcher: Driver::new(Batcher::new(BatcherConfig {
                 own: *own,
@@ -69,23 +95,8 @@ impl Roles {
                 service: service.clone(),
                 entropy: *entropy,
             })),
-            orderer: Driver::new(Orderer::new(OrdererConfig {
-                own: *own,
-                quorums,
-                checkpoint_interval: agreed.checkpoint_interval,
-                window: agreed.window,
-                signed_requests: agreed.signed_requests,
-                tuning: tuning.clone(),
-                service: service.clone(),
-            })),
-            checkpointer: Driver::new(Checkpointer::new(CheckpointerConfig {
-                signer: signer.clone(),
-                quorums,
-                checkpoint_interval: agreed.checkpoint_interval,
-                window: agreed.window,
-                pages_max: u64::from(agreed.state_pages).saturating_mul(3),
-                tuning: tuning.clone(),
-            })),
+            orderer: Driver::new(orderer),
+            checkpointer: Driver::new(checkpointer),
             view_changer: Driver::new(ViewChanger::new(signer, quorums, agreed.window, tuning.clone())),
             executor: Driver::new(executor),
         };

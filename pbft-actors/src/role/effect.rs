@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Tell(Mail),
     /// No vote of this view or a lower one may leave any more (PROTOCOL 7.2).
     Fence(View),
+    /// What follows depends on none of the records before.
+    StepEnd,
     /// Let those who watch know.
     Event(Event),
 }
@@ -141,6 +143,12 @@ pub(crate) enum Record {
     Stable(Arc<Certificate>),
     /// The first log id seen of a peer.
     PeerLog { replica: ReplicaId, log: LogId },
+    /// What was decided at a seq; with its body where no other record has it.
+    Decided { seq: Seq, digest: Digest, batch: Option<Arc<Batch>> },
+    /// This replica has no memory, and asks to be let in again under this log.
+    Lost(LogId),
+    /// It was let in again.
+    Rejoined(LogId),
 }
 
 /// What those who watch a replica may want to know.

@@ -17,10 +17,14 @@ use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
-use crate::replica::{Mark, ReplicaConfig};
+use crate::ports::storage::MemoryDisk;
+use crate::replica::{Journal, ReplicaConfig};
 use crate::role::Event as RoleEvent;
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
+
+/// Small, so that a run fills many.
+const SEGMENT_BYTES: usize = 64 << 10;
 
 /// Where every virtual clock starts.
 const EPOCH: u64 = 1_700_000_000_000_000;
@@ -30,7 +34,7 @@ enum Happening {
     Frame { from: Peer, to: Peer, bytes: Bytes },
     Wake(ReplicaId),
     ClientWake(ClientId),
-    Durable { replica: ReplicaId, incarnation: u64, mark: Mark },
+    Synced { replica: ReplicaId, incarnation: u64 },
     Connect(Peer, Peer),
     Restart(ReplicaId),
 }
@@ -56,6 +60,8 @@ pub(super) struct Cluster {
     identities: Vec<Identity>,
     pub(super) nodes: Vec<Option<Node>>,
     incarnations: Vec<u64>,
+    /// What each replica keeps on disk, in durable mode.
+    pub(super) disks: Vec<MemoryDisk>,
     skews: Vec<u64>,
     pub(super) clients: BTreeMap<ClientId, SimClient>,
     client_identities: Vec<Identity>,
@@ -110,6 +116,7 @@ impl Cluster {
             identities,
             nodes: (0..n).map(|_| None).collect(),
             incarnations: vec![0; n],
+            disks: (0..n).map(|_| MemoryDisk::new()).collect(),
             skews,
             clients: BTreeMap::new(),
             client_identities,
@@ -154,7 +161,16 @@ impl Cluster {
         let index = replica.index();
         self.incarnations[index] += 1;
         let incarnation = self.incarnations[index];
-        let log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
+        let opener = self.opener(Peer::Replica(replica));
+        let mut log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
+        let mut journal = None;
+        if self.plan.durable {
+            let disk = Box::new(self.disks[index].clone());
+            let opened = Journal::open(disk, &opener, log, SEGMENT_BYTES);
+            let (open, restored) = opened.expect("a disk fails only while it is written to by a run");
+            log = restored.log;
+            journal = Some((open, restored.remembered));
+        }
         let config = ReplicaConfig {
             own: replica,
             identity: self.identities[index].clone(),
@@ -164,9 +180,8 @@ impl Cluster {
             service: Arc::new(LogService),
             entropy: Digest(self.rng.bytes32()),
         };
-        let opener = self.opener(Peer::Replica(replica));
         let instant = self.plan.sync_max == 0;
-        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant);
+        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, journal);
         self.nodes[index] = Some(node);
         self.checker.on_start(replica);
         let peers = self.plan.quorums.others(replica).map(Peer::Replica);
@@ -248,12 +263,12 @@ impl Cluster {
                     self.after_client(id, frames);
                 }
             }
-            Happening::Durable { replica, incarnation, mark } => {
+            Happening::Synced { replica, incarnation } => {
                 let mut turn = Turn::default();
                 if let Some(node) =
                     self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation)
                 {
-                    node.on_durable(mark, &mut turn);
+                    turn.disk_failed = !node.sync(&mut turn);
                     self.after_turn(replica, turn);
                     self.run_node(replica);
                 }
@@ -319,7 +334,9 @@ impl Cluster {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
         let slots = node.slots();
-        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
+        if !self.plan.durable {
+            self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
+        }
         self.after_turn(replica, turn);
     }
 
@@ -337,10 +354,15 @@ impl Cluster {
                 }
             }
         }
-        if let Some(mark) = turn.unsynced {
+        if turn.unsynced {
             let delay = self.rng.between(0, self.plan.sync_max);
             let incarnation = self.incarnations[replica.index()];
-            self.schedule(delay, Happening::Durable { replica, incarnation, mark });
+            self.schedule(delay, Happening::Synced { replica, incarnation });
+        }
+        if turn.disk_failed {
+            self.carry(Peer::Replica(replica), turn.frames);
+            self.crash(replica);
+            return;
         }
         self.carry(Peer::Replica(replica), turn.frames);
         let now = self.now;
@@ -431,6 +453,8 @@ impl Cluster {
     pub(super) fn crash(&mut self, replica: ReplicaId) {
         self.counts.crashes += 1;
         self.nodes[replica.index()] = None;
+        let rng = &mut self.rng;
+        self.disks[replica.index()].cut_power(|| rng.chance(500));
         for node in self.nodes.iter_mut().flatten() {
             node.disconnect(Peer::Replica(replica));
         }

@@ -8,8 +8,8 @@ use super::rng::Rng;
 use crate::adversary::Adversary;
 use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::State;
-use crate::replica::{Inbound, JournalStage, Mark, ReplicaConfig, Roles, route};
-use crate::role::{BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, To};
+use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
+use crate::role::{BatcherInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, To};
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
 /// What a node did in one turn.
@@ -18,8 +18,10 @@ pub(super) struct Turn {
     pub(super) frames: Vec<(Peer, Bytes)>,
     /// What the checker shall see, in order.
     pub(super) seen: Vec<Seen>,
-    /// Records up to here still wait for their sync.
-    pub(super) unsynced: Option<Mark>,
+    /// Records wait for a sync.
+    pub(super) unsynced: bool,
+    /// The disk failed: the replica stops.
+    pub(super) disk_failed: bool,
 }
 
 /// Something that a replica did.
@@ -43,6 +45,10 @@ pub(super) struct Node {
     links: BTreeMap<Peer, (LinkKeys, u64)>,
     rng: Rng,
     instant_sync: bool,
+    /// None in memory mode.
+    journal: Option<Journal>,
+    /// Records written and not synced.
+    unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
     signer: Signer,
     pub(super) rejected: u64,
@@ -56,8 +62,10 @@ impl Node {
         incarnation: u64,
         rng: Rng,
         instant_sync: bool,
+        journal: Option<(Journal, Remembered)>,
     ) -> Self {
-        let (roles, start) = Roles::new(config);
+        let (journal, remembered) = journal.unzip();
+        let (roles, start) = Roles::new(config, remembered.unwrap_or_default());
         let signer = Signer {
             sender: config.own,
             log: config.log,
@@ -75,19 +83,21 @@ impl Node {
             links: BTreeMap::new(),
             rng,
             instant_sync,
+            journal,
+            unsynced: Vec::new(),
             adversary: None,
             signer,
             rejected: 0,
             wake_at: None,
         };
-        node.post(start);
+        start.into_iter().for_each(|mail| node.post(mail));
         node
     }
 
     pub(super) fn connect(&mut self, peer: Peer, keys: LinkKeys, peer_log: LogId) {
         self.links.insert(peer, (keys, 0));
         if let Peer::Replica(replica) = peer {
-            self.post(CheckpointerInput::PeerLog { replica, log: peer_log }.into());
+            self.post(OrdererInput::PeerLog { replica, log: peer_log }.into());
         }
     }
 
@@ -222,7 +232,20 @@ impl Node {
         }
     }
 
-    pub(super) fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
+    /// The sync that was due returns: everything written so far is durable. False if the disk failed.
+    pub(super) fn sync(&mut self, turn: &mut Turn) -> bool {
+        let mark = self.stage.written();
+        let records = std::mem::take(&mut self.unsynced);
+        if let Some(journal) = &mut self.journal
+            && journal.write(&records).is_err()
+        {
+            return false;
+        }
+        self.on_durable(mark, turn);
+        true
+    }
+
+    fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
         let mut released = Vec::new();
         self.stage.on_durable(mark, &mut released);
         self.release(released, turn);
@@ -231,20 +254,22 @@ impl Node {
     fn submit(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
         let (mut records, mut released) = (Vec::new(), Vec::new());
         self.stage.submit(effects, &mut records, &mut released);
-        if !records.is_empty() {
-            if self.instant_sync {
-                self.stage.on_durable(self.stage.written(), &mut released);
-            } else {
-                turn.unsynced = Some(self.stage.written());
-            }
+        let written = !records.is_empty();
+        if self.journal.is_some() {
+            self.unsynced.extend(records);
         }
         self.release(released, turn);
+        if written && self.instant_sync {
+            turn.disk_failed |= !self.sync(turn);
+        } else if written {
+            turn.unsynced = true;
+        }
     }
 
     fn release(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
         for effect in effects {
             match effect {
-                Effect::Persist(_) | Effect::Fence(_) => {}
+                Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {

@@ -189,7 +189,12 @@ fn describe(cluster: &Cluster) -> String {
     });
     let nodes: Vec<String> = nodes.collect();
     let open = cluster.history.iter().filter(|record| record.completed.is_none()).count();
-    format!("{open} operations unanswered; {}; plan {:?}", nodes.join("; "), cluster.plan)
+    let byzantine = &cluster.byzantine;
+    format!(
+        "{open} operations unanswered; Byzantine {byzantine:?}; {}; plan {:?}",
+        nodes.join("; "),
+        cluster.plan
+    )
 }
 
 /// What goes wrong, and when.

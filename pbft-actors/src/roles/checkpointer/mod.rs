@@ -6,7 +6,7 @@ mod memory;
 mod tests;
 mod transfer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -19,7 +19,7 @@ use crate::role::{
     ViewChangerInput,
 };
 use crate::roles::RateLimit;
-use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, Seq};
+use crate::types::{LogId, Now, Quorums, ReplicaId, Seq};
 use memory::Memory;
 use transfer::Transfer;
 
@@ -59,7 +59,6 @@ pub(crate) struct Checkpointer {
     transfer: Option<Transfer>,
     memory: Memory,
     answered: RateLimit,
-    recalled: RateLimit,
 }
 
 impl Checkpointer {
@@ -76,7 +75,6 @@ impl Checkpointer {
             transfer: None,
             memory: Memory::default(),
             answered: RateLimit::default(),
-            recalled: RateLimit::default(),
         }
     }
 
@@ -109,9 +107,14 @@ impl Checkpointer {
     }
 
     fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        self.executed = genesis.seq;
         self.taken.insert(genesis.seq, genesis.digest);
         out.tell(OrdererInput::OwnCheckpoint(genesis));
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
+        for (replica, log) in self.memory.logs() {
+            out.tell(ViewChangerInput::Log { replica, log });
+        }
+        self.try_ahead(now, out);
         out.send(To::Others, Message::Recall(Recall { log: self.config.signer.log }));
         self.arm(now, out);
     }
@@ -125,6 +128,7 @@ impl Checkpointer {
         self.taken.insert(checkpoint.seq, checkpoint.digest);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.try_ahead(now, out);
+        self.try_vote_again(now, out);
         // What is stable needs no more votes, and one repaired must not contradict the vote before.
         if checkpoint.seq > self.stable {
             self.claim(checkpoint, out);
@@ -135,6 +139,12 @@ impl Checkpointer {
     /// Says what the own state is at a checkpoint, if this replica may say anything.
     fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
         if self.memory.votes() && checkpoint.seq > Seq::ZERO {
+            if let Some(claimed) = self.memory.claimed(checkpoint.seq).filter(|own| *own != checkpoint.digest)
+            {
+                let Checkpoint { seq, digest } = checkpoint;
+                out.event(Event::Diverged { seq, own: digest, stable: claimed });
+                return;
+            }
             let signed = self.config.signer.sign(Kind::Checkpoint, checkpoint);
             out.persist(Record::Checkpoint(checkpoint));
             out.send(To::Others, Message::Checkpoint(signed.clone()));
@@ -307,8 +317,8 @@ impl Role for Checkpointer {
             CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
             CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
             CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
-            CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
-            CheckpointerInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),
+            CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
+            CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec;
 use crate::message::{RejoinOperation, Request};
+use crate::role::Recalled;
 use crate::types::{ClientId, SessionId, Timestamp};
 
 /// The log of replica 3 before it lost its memory.
@@ -42,6 +43,12 @@ fn rejoined(id: u8, log: LogId, seq: u64, target: u64) -> CheckpointerInput {
 /// What replica 3 does that asks what the others know of it.
 fn asks() -> Effect {
     Effect::Send(To::Others, Message::Recall(Recall { log: log_of(3) }))
+}
+
+/// Replica `id` asks, and nothing is held of it.
+fn asked_by(id: u8, log: LogId) -> CheckpointerInput {
+    let (peer, recall) = (replica(id), Recall { log });
+    CheckpointerInput::Recall(Recalled { peer, recall, votes: Vec::new(), view_change: None })
 }
 
 #[test]
@@ -243,9 +250,9 @@ fn a_replica_answers_what_it_knows_even_before_it_knows_of_itself() {
     let mut replica_3 = silent(3, 4);
     effects(&mut replica_3, CheckpointerInput::PeerLog { replica: replica(1), log: log_of(1) });
     let log = LogId { number: 900, salt: 0 };
-    let recall = CheckpointerInput::Recall(replica(1), Recall { log });
+    let recall = asked_by(1, log);
     let known = vec![LogId::default(), log_of(1), LogId::default(), log_of(3)];
-    let answer = Recollection { log, known, certificate: Vec::new() };
+    let answer = Recollection { log, known, certificate: Vec::new(), votes: Vec::new(), view_change: None };
     assert_eq!(effects(&mut replica_3, recall), [send(1, Message::Recollection(answer))]);
 }
 
@@ -254,7 +261,7 @@ fn it_shows_its_stable_certificate() {
     let mut replica_3 = checkpointer(3, 4);
     effects(&mut replica_3, CheckpointerInput::Taken(checkpoint(4)));
     effects(&mut replica_3, brings(checkpoint(4), &[0, 1, 2]));
-    let answered = effects(&mut replica_3, CheckpointerInput::Recall(replica(1), Recall { log: log_of(1) }));
+    let answered = effects(&mut replica_3, asked_by(1, log_of(1)));
     let shown = answered.iter().find_map(|effect| match effect {
         Effect::Send(_, Message::Recollection(answer)) => Some(answer.certificate.clone()),
         _ => None,
@@ -266,7 +273,7 @@ fn it_shows_its_stable_certificate() {
 #[test]
 fn a_peer_that_asks_too_often_is_not_answered() {
     let mut replica_3 = checkpointer(3, 4);
-    let recall = || CheckpointerInput::Recall(replica(1), Recall { log: log_of(1) });
+    let recall = || asked_by(1, log_of(1));
     step(&mut replica_3, at(0), recall());
     assert_eq!(step(&mut replica_3, at(24), recall()).effects, []);
     assert_eq!(step(&mut replica_3, at(25), recall()).effects.len(), 1);
