@@ -1,10 +1,15 @@
 //! Where a replica keeps what it must not forget.
 
-#[expect(dead_code, reason = "the journal and the page file, which use it, come next")]
 mod disk;
+mod log;
+#[cfg(any(test, feature = "sim"))]
+mod memory_disk;
 
-#[expect(unused_imports, reason = "the journal and the page file, which use it, come next")]
 pub(crate) use disk::{Disk, PageMap};
+pub use log::LogError;
+pub(crate) use log::{COPY_BYTES, Damage, Entry, Found, Log, Opened, Owner};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use memory_disk::MemoryDisk;
 
 /// Nothing is kept: a replica that stops has lost its memory, and joins again by REJOIN. A group all
 /// of whose replicas stop has forgotten everything (PROTOCOL 11).
