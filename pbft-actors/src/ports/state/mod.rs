@@ -6,6 +6,7 @@
 //! (raw bytes, named structures, the replica's own tables) has page numbers of its own.
 
 mod arena;
+mod builder;
 mod cell;
 mod directory;
 mod error;
@@ -16,6 +17,7 @@ mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod value;
 
 use std::borrow::Borrow;
@@ -24,6 +26,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use arena::StateLimits;
+pub(crate) use builder::StateBuilder;
 pub use cell::{Cell, CellMut, CellValue};
 pub use directory::NAME_BYTES_MAX;
 pub use error::StateError;
@@ -32,11 +35,15 @@ pub use page::PAGE_BYTES;
 pub(crate) use page::Page;
 pub(crate) use region::Savepoint;
 pub(crate) use snapshot::Snapshot;
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "the transfer by tree, which uses them, comes next")
+)]
+pub(crate) use tree::{FAN_OUT, PAGE_LEVEL, TREE_LEVELS, child_index};
 pub use value::{VALUE_BYTES_MAX, Value, ValueMut};
 
 use arena::Arena;
 use map::{Pages, PagesMut};
-use page::Frame;
 use region::Region;
 use table::PageTable;
 
@@ -156,23 +163,29 @@ impl State {
         limits: StateLimits,
         pages: impl IntoIterator<Item = (u64, P)>,
     ) -> Result<Self, StateError> {
-        let mut table = PageTable::default();
+        let mut builder = StateBuilder::new(limits);
         let mut above = 0;
         for (index, page) in pages {
-            let frame = Frame::new(*page.borrow());
+            let page = page.borrow();
             if index < above {
                 return Err(StateError::PageOutOfOrder(index));
             }
-            if !limits.allow(index) {
-                return Err(StateError::PageOutsideLimits(index));
-            }
-            if frame.is_zero() {
+            if *page == page::ZERO_PAGE {
                 return Err(StateError::PageEmpty(index));
             }
-            table.put(index, Some(frame.into()));
+            builder.put(index, page)?;
             above = index + 1;
         }
-        Ok(Self { region: Region::new(table, limits) })
+        Ok(builder.finish().0)
+    }
+
+    /// A state that goes on from a snapshot under the same limits.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "recovery from the page file, which uses it, comes next")
+    )]
+    pub(crate) fn of_snapshot(limits: StateLimits, snapshot: &Snapshot) -> Self {
+        Self { region: Region::new(snapshot.table().clone(), limits) }
     }
 
     /// The map of the reserved arena, to be read.

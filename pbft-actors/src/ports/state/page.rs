@@ -1,6 +1,7 @@
 use std::sync::OnceLock;
 
-use crate::crypto::{Digest, Hasher};
+use super::tree::page_digest;
+use crate::crypto::Digest;
 
 /// Length of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;
@@ -40,14 +41,12 @@ impl Frame {
 
     /// The digest of index and content; None for a page that is all zero.
     pub(super) fn digest(&self, index: u64) -> Option<Digest> {
-        *self.digest.get_or_init(|| {
-            if self.is_zero() {
-                return None;
-            }
-            let mut hasher = Hasher::new("pbft page");
-            hasher.number(index).part(&self.bytes);
-            Some(hasher.finish())
-        })
+        *self.digest.get_or_init(|| page_digest(index, &self.bytes))
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_digested(&self) -> bool {
+        self.digest.get().is_some()
     }
 }
 

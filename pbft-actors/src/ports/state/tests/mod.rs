@@ -5,6 +5,7 @@ mod node;
 mod raw;
 mod savepoint;
 mod snapshot;
+mod tree;
 
 use super::arena::Arena;
 use super::directory;

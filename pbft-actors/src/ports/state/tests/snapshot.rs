@@ -13,16 +13,28 @@ fn refused(pages: &[(u64, Page)]) -> Option<StateError> {
 }
 
 #[test]
-fn the_root_is_the_digest_of_the_pages_that_are_not_zero() {
+fn the_root_is_the_digest_of_the_way_to_each_page_that_is_not_zero() {
     let mut state = state();
-    assert_eq!(root(&mut state), Hasher::new("pbft state root").finish());
+    let node = |level: u64, children: &[(u8, Digest)]| {
+        let mut listed = Vec::new();
+        for (slot, digest) in children {
+            listed.push(*slot);
+            listed.extend_from_slice(&digest.0);
+        }
+        let mut hasher = Hasher::new("pbft state node");
+        hasher.number(level).number(0).part(&listed);
+        hasher.finish()
+    };
+    assert_eq!(root(&mut state), node(5, &[]));
     state.write(3 * PAGE_BYTES as u64, &page(7)).unwrap();
     state.write(0, &[0; 10]).unwrap();
     let mut page_hasher = Hasher::new("pbft page");
     page_hasher.number(3).part(&page(7));
-    let mut hasher = Hasher::new("pbft state root");
-    hasher.number(3).part(&page_hasher.finish().0);
-    assert_eq!(root(&mut state), hasher.finish());
+    let mut digest = node(1, &[(3, page_hasher.finish())]);
+    for level in 2..=5 {
+        digest = node(level, &[(0, digest)]);
+    }
+    assert_eq!(root(&mut state), digest);
 }
 
 #[test]
