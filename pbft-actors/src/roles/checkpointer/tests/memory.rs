@@ -115,10 +115,11 @@ fn a_replica_of_which_weak_many_know_another_log_asks_to_be_let_in() {
     let mut replica_3 = silent(3, 4);
     assert_eq!(effects(&mut replica_3, recalls(0, 4, &[(3, LOST)])), []);
     let asks = effects(&mut replica_3, recalls(1, 4, &[(3, LOST)]));
-    assert_eq!(asks[0], Effect::Event(Event::Rejoining { target: Seq(16) }));
+    assert_eq!(asks[0], Effect::Persist(Record::Lost(log_of(3))), "before it asks");
+    assert_eq!(asks[1], Effect::Event(Event::Rejoining { target: Seq(16) }));
     let operation = RejoinOperation { log: log_of(3), target: Seq(16) };
     assert_eq!(rejoin(&asks), Some((operation, ClientId::of_replica(replica(3)))));
-    assert_eq!(asks.len(), 2);
+    assert_eq!(asks.len(), 3);
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn its_request_opens_the_session_of_its_log() {
         effects(&mut replica, recalls(0, 4, &[(3, LOST)]));
         effects(&mut replica, recalls(1, 4, &[(3, LOST)]))
     };
-    let Effect::Send(_, Message::Request(request)) = &asks[1] else { unreachable!("{asks:?}") };
+    let Effect::Send(_, Message::Request(request)) = &asks[2] else { unreachable!("{asks:?}") };
     assert_eq!((request.id().session, request.id().timestamp), (SessionId(100), Timestamp::OPENING));
 }
 
@@ -158,8 +159,12 @@ fn a_log_that_looks_older_than_the_lost_one_is_numbered_above_it() {
     let mut replica = silent(3, 4);
     effects(&mut replica, recalls(0, 4, &[(3, later)]));
     let own = LogId { number: 901, ..log_of(3) };
-    let expected =
-        [tell(ViewChangerInput::OwnLog(own)), Effect::Send(To::Others, Message::Recall(Recall { log: own }))];
+    let expected = [
+        Effect::Persist(Record::Lost(log_of(3))),
+        Effect::Persist(Record::Lost(own)),
+        tell(ViewChangerInput::OwnLog(own)),
+        Effect::Send(To::Others, Message::Recall(Recall { log: own })),
+    ];
     assert_eq!(effects(&mut replica, recalls(1, 4, &[(3, later)])), expected);
 }
 
@@ -185,7 +190,8 @@ fn once_let_in_it_votes_where_the_group_has_passed_r() {
     effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
     assert_eq!(effects(&mut replica, brings(checkpoint(4), &[0, 1, 2])), advances(checkpoint(4), &[0, 1, 2]));
     effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
-    let expected = [advances(checkpoint(8), &[0, 1, 2]), begins_to_vote()].concat();
+    let remembers = vec![Effect::Persist(Record::Rejoined(log_of(3)))];
+    let expected = [advances(checkpoint(8), &[0, 1, 2]), remembers, begins_to_vote()].concat();
     assert_eq!(effects(&mut replica, brings(checkpoint(8), &[0, 1, 2])), expected);
 }
 
@@ -214,18 +220,6 @@ fn what_it_took_meanwhile_it_claims_when_it_votes() {
     effects(&mut replica, recalls(0, 4, &[]));
     let expected = [begins_to_vote(), claims(3, checkpoint(4))[1..].to_vec()].concat();
     assert_eq!(effects(&mut replica, recalls(1, 4, &[])), expected);
-}
-
-#[test]
-fn the_first_log_of_a_peer_is_remembered_durably_and_a_later_one_is_not_believed() {
-    let mut replica_3 = checkpointer(3, 4);
-    let shows = |log| CheckpointerInput::PeerLog { replica: replica(1), log };
-    let expected = [
-        Effect::Persist(Record::PeerLog { replica: replica(1), log: log_of(1) }),
-        tell(ViewChangerInput::Log { replica: replica(1), log: log_of(1) }),
-    ];
-    assert_eq!(effects(&mut replica_3, shows(log_of(1))), expected);
-    assert_eq!(effects(&mut replica_3, shows(LogId { number: 900, salt: 0 })), []);
 }
 
 #[test]
@@ -268,13 +262,4 @@ fn it_shows_its_stable_certificate() {
     });
     let votes = [0, 1, 2].map(|id| signed_by(id, checkpoint(4)).wire().clone());
     assert_eq!(shown, Some(votes.to_vec()));
-}
-
-#[test]
-fn a_peer_that_asks_too_often_is_not_answered() {
-    let mut replica_3 = checkpointer(3, 4);
-    let recall = || asked_by(1, log_of(1));
-    step(&mut replica_3, at(0), recall());
-    assert_eq!(step(&mut replica_3, at(24), recall()).effects, []);
-    assert_eq!(step(&mut replica_3, at(25), recall()).effects.len(), 1);
 }
