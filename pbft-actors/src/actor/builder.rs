@@ -146,7 +146,7 @@ fn start_replica<S: Service, T: Transport>(
     let (in_flight, rejections) = (InFlight::default(), Arc::new(Rejections::default()));
     let replica = Replica::new(id, opener.clone(), rejections.clone(), ended).start();
     let hub = Hub::new(id, agreed.quorums(), in_flight.clone(), replica.clone()).start();
-    let (roles, first) = Roles::new(&config, Remembered::default());
+    let (roles, first) = Roles::new(&config, Remembered::default(), None);
     let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
     macro_rules! start_role {
         ($name:literal, $driver:expr) => {

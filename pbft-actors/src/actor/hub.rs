@@ -9,7 +9,8 @@ use super::transport::{Outbound, Outlet};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, SavedState, To,
+    ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
 
@@ -104,7 +105,10 @@ impl Hub {
         }
         for effect in released {
             match effect {
-                Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
+                Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Release(_) => {}
+                Effect::Save { seq, .. } => {
+                    self.executor.push(ExecutorInput::Saved(SavedState { seq, saved: None }))
+                }
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
                 Effect::Send(to, message) => {

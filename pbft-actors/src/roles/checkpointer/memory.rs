@@ -160,6 +160,11 @@ impl Checkpointer {
         if let Some(certificate) = answer.certificate.clone() {
             self.on_certificate(now, Arc::new(certificate), out);
         }
+        let own = self.own();
+        let own_vote = answer.view_change.clone();
+        if let Some(vote) = own_vote.filter(|vote| vote.sender == own && vote.log == own_log) {
+            out.tell(ViewChangerInput::OwnViewChange(vote));
+        }
         let quorums = self.config.quorums;
         let known_of_me: Vec<LogId> = self
             .memory
@@ -308,10 +313,7 @@ impl Checkpointer {
         out.event(Event::Voting { votes: true });
         out.tell(OrdererInput::Voting(true));
         out.tell(ViewChangerInput::Voting(true));
-        let unclaimed = self.taken.iter().filter(|(seq, _)| **seq > self.stable);
-        for (seq, digest) in unclaimed {
-            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
-        }
+        self.claim_taken(out);
     }
 
     pub(super) fn retry_memory(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {

@@ -57,6 +57,12 @@ pub(crate) struct Checkpointer {
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
     transfer: Option<Transfer>,
+    /// The highest state that is durable.
+    saved: Seq,
+    /// The state that was transferred: nothing says again how to reach it until it is durable.
+    transferred: Seq,
+    /// Records up to here were released.
+    released: Seq,
     memory: Memory,
     answered: RateLimit,
 }
@@ -73,6 +79,9 @@ impl Checkpointer {
             executed: Seq::ZERO,
             first_held: BTreeMap::new(),
             transfer: None,
+            saved: Seq::ZERO,
+            transferred: Seq::ZERO,
+            released: Seq::ZERO,
             memory: Memory::default(),
             answered: RateLimit::default(),
         }
@@ -85,7 +94,7 @@ impl Checkpointer {
     }
 
     /// The stable checkpoint.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn stable(&self) -> Seq {
         self.stable
     }
@@ -108,6 +117,7 @@ impl Checkpointer {
 
     fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
+        self.saved = genesis.seq;
         self.taken.insert(genesis.seq, genesis.digest);
         out.tell(OrdererInput::OwnCheckpoint(genesis));
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
@@ -138,7 +148,7 @@ impl Checkpointer {
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
     fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
-        if self.memory.votes() && checkpoint.seq > Seq::ZERO {
+        if self.memory.votes() && checkpoint.seq > Seq::ZERO && self.transferred <= self.saved {
             if let Some(claimed) = self.memory.claimed(checkpoint.seq).filter(|own| *own != checkpoint.digest)
             {
                 let Checkpoint { seq, digest } = checkpoint;
@@ -149,6 +159,32 @@ impl Checkpointer {
             out.persist(Record::Checkpoint(checkpoint));
             out.send(To::Others, Message::Checkpoint(signed.clone()));
             out.tell(CheckpointerInput::OwnCheckpoint(signed));
+        }
+    }
+
+    /// Claims what was taken and is not stable yet.
+    fn claim_taken(&self, out: &mut Outbox<CheckpointTimer>) {
+        for (seq, digest) in self.taken.iter().filter(|(seq, _)| **seq > self.stable) {
+            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
+        }
+    }
+
+    /// The state at `seq` is durable: what was transferred may be claimed, and what led to what is
+    /// stable is needed no more.
+    fn on_saved(&mut self, seq: Seq, out: &mut Outbox<CheckpointTimer>) {
+        let withheld = self.transferred > self.saved;
+        self.saved = self.saved.max(seq);
+        if withheld && self.transferred <= self.saved {
+            self.claim_taken(out);
+        }
+        self.release(out);
+    }
+
+    fn release(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        let needless = self.saved.min(self.stable);
+        if needless > self.released {
+            self.released = needless;
+            out.release(needless);
         }
     }
 
@@ -261,6 +297,7 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.release(out);
         self.try_vote_again(now, out);
     }
 
@@ -321,6 +358,7 @@ impl Role for Checkpointer {
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
+            CheckpointerInput::Saved(seq) => self.on_saved(seq, out),
         }
     }
 
