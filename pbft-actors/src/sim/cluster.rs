@@ -387,7 +387,10 @@ impl Cluster {
                     Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
                     Seen::Event(event) => {
-                        self.checker.on_event(replica, &event, &self.byzantine);
+                        let forgetful = self.amnesiac.keys();
+                        let suspects: Vec<ReplicaId> =
+                            self.byzantine.iter().chain(forgetful).copied().collect();
+                        self.checker.on_event(replica, &event, &suspects);
                         self.note(u64::from(replica.0) << 8 ^ 7);
                         self.events.push((self.now, replica, event));
                     }

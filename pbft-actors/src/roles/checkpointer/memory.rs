@@ -177,6 +177,9 @@ impl Checkpointer {
             self.lose(out);
             self.outnumber(known_of_me, out);
             self.try_rejoin(now, out);
+        } else if self.memory.phase == Phase::Lost {
+            // It knows so by itself.
+            self.try_rejoin(now, out);
         } else if self.memory.phase == Phase::Asking && self.said_more(answer) {
             self.lose(out);
             self.renumber(own_log.number.saturating_add(1), out);
