@@ -21,6 +21,7 @@ use crate::ports::config::{Agreed, Tuning, Violation};
 use crate::ports::service::Service;
 use crate::ports::storage::Memory;
 use crate::replica::{ReplicaConfig, Roles};
+use crate::role::Remembered;
 use crate::roles::client::{self as role, ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, ReplicaId, SessionId};
 
@@ -145,7 +146,7 @@ fn start_replica<S: Service, T: Transport>(
     let (in_flight, rejections) = (InFlight::default(), Arc::new(Rejections::default()));
     let replica = Replica::new(id, opener.clone(), rejections.clone(), ended).start();
     let hub = Hub::new(id, agreed.quorums(), in_flight.clone(), replica.clone()).start();
-    let (roles, first) = Roles::new(&config);
+    let (roles, first) = Roles::new(&config, Remembered::default(), None);
     let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
     macro_rules! start_role {
         ($name:literal, $driver:expr) => {

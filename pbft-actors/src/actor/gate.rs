@@ -16,7 +16,7 @@ use super::transport::{Connected, Gate};
 use crate::crypto::PublicKey;
 use crate::message::{Frame, Opened, Opener, Peer};
 use crate::replica::{Inbound, route};
-use crate::role::{CheckpointerInput, Mail};
+use crate::role::{Mail, OrdererInput};
 use crate::roles::client::ClientInput;
 
 /// What was refused, by reason.
@@ -75,8 +75,8 @@ impl Gate for ReplicaGate {
         match peer {
             Peer::Replica(replica) => {
                 self.in_flight.raise();
-                let inputs = vec![CheckpointerInput::PeerLog { replica, log: connected.log }];
-                self.mailboxes.checkpointer.do_send(Mails { inputs, turn_end: false });
+                let inputs = vec![OrdererInput::PeerLog { replica, log: connected.log }];
+                self.mailboxes.orderer.do_send(Mails { inputs, turn_end: false });
             }
             Peer::Client(client) => {
                 if let Some((epoch, key)) = connected.request_key {

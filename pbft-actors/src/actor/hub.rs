@@ -9,7 +9,8 @@ use super::transport::{Outbound, Outlet};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, SavedState, To,
+    ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
 
@@ -47,7 +48,7 @@ pub(super) struct Mailboxes {
 pub(super) struct Wire {
     pub(super) mailboxes: Mailboxes,
     pub(super) outlet: Box<dyn Outlet>,
-    pub(super) first: Mail,
+    pub(super) first: Vec<Mail>,
 }
 
 /// Ends the replica's links.
@@ -104,7 +105,10 @@ impl Hub {
         }
         for effect in released {
             match effect {
-                Effect::Persist(_) | Effect::Fence(_) => {}
+                Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Release(_) => {}
+                Effect::Save { seq, .. } => {
+                    self.executor.push(ExecutorInput::Saved(SavedState { seq, saved: None }))
+                }
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
                 Effect::Send(to, message) => {
@@ -177,7 +181,7 @@ impl Handler<Wire> for Hub {
 
     fn handle(&mut self, wire: Wire, _context: &mut Self::Context) {
         self.wired = Some((wire.mailboxes, wire.outlet));
-        self.sort(wire.first);
+        wire.first.into_iter().for_each(|mail| self.sort(mail));
         self.deliver();
     }
 }

@@ -32,7 +32,7 @@ pub use limits::*;
 pub use opener::{Opened, Opener, ProvenNewView, ProvenRecollection, Reject};
 pub(crate) use opener::{encode_batch_data, encode_certificate, encode_pre_prepare};
 pub use peer::Peer;
-pub use recall::{Recall, Recollection};
+pub use recall::{Recall, Recollection, VoteKind};
 pub use reply::{Busy, Outcome, Refusal, Reply, ReplyResult};
 pub use request::{Hints, NeedSignature, Operation, Proof, ProofState, RejoinOperation, Request};
 pub use signed::{Signed, Signer};

@@ -63,13 +63,15 @@ pub struct ProvenNewView {
     pub view_changes: Vec<Signed<ViewChange>>,
 }
 
-/// A RECOLLECTION whose certificate holds.
+/// A RECOLLECTION whose signatures all hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProvenRecollection {
     /// The answer.
     pub recollection: Recollection,
     /// Its certificate; none at seq 0.
     pub certificate: Option<Certificate>,
+    /// Its VIEW-CHANGE.
+    pub view_change: Option<Signed<ViewChange>>,
 }
 
 /// Why a message was dropped: a peer's fault, counted by kind.
@@ -232,11 +234,16 @@ impl Opener {
             Kind::Recall => plain(from, kind, &body).map(Opened::Recall),
             Kind::Recollection => {
                 let recollection: Recollection = decoded(kind, &body)?;
-                if recollection.known.len() != self.keyring.quorums.n() {
+                let votes_max = 2 * (self.window + self.interval) as usize;
+                if recollection.known.len() != self.keyring.quorums.n()
+                    || recollection.votes.len() > votes_max
+                {
                     return Err(Reject::Invalid(kind));
                 }
                 let certificate = self.certificate(recollection.certificate.clone())?;
-                let proven = ProvenRecollection { recollection, certificate };
+                let view_change =
+                    recollection.view_change.clone().map(|wire| self.view_change(wire)).transpose()?;
+                let proven = ProvenRecollection { recollection, certificate, view_change };
                 Ok(Opened::Recollection(Verified::new(from, proven)))
             }
             Kind::Reply | Kind::Busy => Err(Reject::Kind(kind)),

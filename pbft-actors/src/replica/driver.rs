@@ -47,7 +47,11 @@ impl<R: Role> Driver<R> {
                 TimerChange::Disarm(timer) => self.timers.remove(&timer),
             };
         }
+        let records = out.effects.iter().any(|effect| matches!(effect, Effect::Persist(_)));
         effects.extend(out.effects);
+        if records {
+            effects.push(Effect::StepEnd);
+        }
     }
 
     /// When the next timer is due.

@@ -9,8 +9,6 @@ mod route;
 mod together;
 
 pub(crate) use driver::Driver;
-pub(crate) use journal::JournalStage;
-#[cfg(any(test, feature = "sim"))]
-pub(crate) use journal::Mark;
+pub(crate) use journal::{Journal, JournalStage, Mark, Restored};
 pub(crate) use roles::{ReplicaConfig, Roles};
 pub(crate) use route::{Inbound, route};

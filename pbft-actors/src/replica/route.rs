@@ -48,7 +48,7 @@ pub(crate) fn route(opened: Opened, inbound: &mut Inbound) {
         Opened::PageData(data) => mail.push(CheckpointerInput::PageData(data).into()),
         Opened::Recall(recall) => {
             if let Peer::Replica(peer) = recall.from() {
-                mail.push(CheckpointerInput::Recall(peer, *recall).into());
+                mail.push(OrdererInput::Recall(peer, *recall).into());
             }
         }
         Opened::Recollection(answer) => mail.push(CheckpointerInput::Recollection(answer).into()),

@@ -10,6 +10,7 @@ use crate::message::{
     PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote, encode_batch_data,
     encode_certificate, encode_pre_prepare,
 };
+use crate::ports::state::Snapshot;
 use crate::types::{ClientId, LogId, ReplicaId, ReplicaSet, Seq, View};
 
 /// One thing that a step of a role asks for.
@@ -23,6 +24,12 @@ pub(crate) enum Effect {
     Tell(Mail),
     /// No vote of this view or a lower one may leave any more (PROTOCOL 7.2).
     Fence(View),
+    /// What follows depends on none of the records before.
+    StepEnd,
+    /// Write the state of a checkpoint to disk, then tell the executor.
+    Save { seq: Seq, snapshot: Snapshot },
+    /// Records of this seq and lower ones are needed no more.
+    Release(Seq),
     /// Let those who watch know.
     Event(Event),
 }
@@ -141,6 +148,12 @@ pub(crate) enum Record {
     Stable(Arc<Certificate>),
     /// The first log id seen of a peer.
     PeerLog { replica: ReplicaId, log: LogId },
+    /// What was decided at a seq; with its body where no other record has it.
+    Decided { seq: Seq, digest: Digest, batch: Option<Arc<Batch>> },
+    /// This replica has no memory, and asks to be let in again under this log.
+    Lost(LogId),
+    /// It was let in again.
+    Rejoined(LogId),
 }
 
 /// What those who watch a replica may want to know.

@@ -16,7 +16,9 @@ use crate::crypto::Digest;
 use crate::message::{
     Batch, BatchData, Certificate, Checkpoint, Fetch, NeedSignature, PageData, PrePrepare, PrePrepared,
     Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified, ViewChange, Vote,
+    VoteKind,
 };
+use crate::ports::state::Saved;
 use crate::types::{
     ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
@@ -145,6 +147,15 @@ pub(crate) enum OrdererInput {
     Enter(Enter),
     /// From the checkpointer: whether this replica may vote at all.
     Voting(bool),
+    /// What was remembered is in place: go on from there.
+    Start,
+    /// From the carrier: a link to a replica came up and showed its log.
+    PeerLog {
+        replica: ReplicaId,
+        log: LogId,
+    },
+    /// From a replica that starts.
+    Recall(ReplicaId, Recall),
 }
 
 /// How a view starts.
@@ -187,15 +198,29 @@ pub(crate) enum CheckpointerInput {
     InstallNeedless(Checkpoint),
     /// From the executor: the pages were not what was asked for.
     InstallFailed(Checkpoint),
-    /// From the carrier: a link to a replica came up and showed its log.
+    /// From the orderer: the first log that this replica sees of another one.
     PeerLog {
         replica: ReplicaId,
         log: LogId,
     },
-    Recall(ReplicaId, Recall),
+    /// From the view changer: a replica that starts asks what is known of it.
+    Recall(Recalled),
     Recollection(Verified<ProvenRecollection>),
     /// From the executor: a REJOIN is executed.
     Rejoined(Rejoined),
+    /// From the executor: the state of this checkpoint is durable.
+    Saved(Seq),
+}
+
+/// What a replica that starts asks for, with what was found on the way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Recalled {
+    pub(crate) peer: ReplicaId,
+    pub(crate) recall: Recall,
+    /// From the orderer: its votes.
+    pub(crate) votes: Vec<(VoteKind, Vote)>,
+    /// From the view changer: its latest VIEW-CHANGE.
+    pub(crate) view_change: Option<Bytes>,
 }
 
 /// An executed REJOIN (PROTOCOL 11).
@@ -242,6 +267,19 @@ pub(crate) enum ViewChangerInput {
     Voting(bool),
     /// From the checkpointer: whether state is being fetched.
     Transferring(bool),
+    /// The replica starts: where its journal says it was.
+    Start(Whereabouts),
+    /// From the orderer: a replica that starts asks what is known of it.
+    Recall(Recalled),
+}
+
+/// Where a replica was when it stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Whereabouts {
+    /// The highest view asked for, with the VIEW-CHANGE unless the disk lost it.
+    pub(crate) asked: Option<(View, Option<Signed<ViewChange>>)>,
+    /// The highest view entered by NEW-VIEW, with it unless the disk lost it.
+    pub(crate) entered: Option<(View, Option<ProvenNewView>)>,
 }
 
 /// What the orderer promised, as of one instant.
@@ -271,6 +309,30 @@ pub(crate) enum ExecutorInput {
     Install { checkpoint: Checkpoint, pages: Vec<(u64, Bytes)> },
     /// From the view changer.
     Entered(View),
+    /// From the carrier: a state is on disk.
+    Saved(SavedState),
+}
+
+/// A state that is on disk now.
+#[derive(Clone)]
+pub(crate) struct SavedState {
+    pub(crate) seq: Seq,
+    /// Where its pages are; none in memory mode.
+    pub(crate) saved: Option<Arc<Saved>>,
+}
+
+impl PartialEq for SavedState {
+    fn eq(&self, other: &Self) -> bool {
+        self.seq == other.seq
+    }
+}
+
+impl Eq for SavedState {}
+
+impl std::fmt::Debug for SavedState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SavedState({})", self.seq)
+    }
 }
 
 macro_rules! into_mail {

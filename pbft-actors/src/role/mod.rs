@@ -3,11 +3,13 @@
 mod effect;
 mod mail;
 mod outbox;
+mod remembered;
 
 pub use effect::Event;
 pub(crate) use effect::{Effect, Message, Record, To};
 pub(crate) use mail::*;
 pub(crate) use outbox::{Outbox, TimerChange};
+pub(crate) use remembered::{Remembered, RememberedSlot};
 
 use crate::types::Now;
 

@@ -17,10 +17,15 @@ use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
-use crate::replica::{Mark, ReplicaConfig};
+use crate::ports::state::{PageFile, Snapshot};
+use crate::ports::storage::{Disk, MemoryDisk};
+use crate::replica::{Journal, ReplicaConfig, Restored};
 use crate::role::Event as RoleEvent;
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
+
+/// Small, so that a run fills many.
+const SEGMENT_BYTES: usize = 64 << 10;
 
 /// Where every virtual clock starts.
 const EPOCH: u64 = 1_700_000_000_000_000;
@@ -30,7 +35,8 @@ enum Happening {
     Frame { from: Peer, to: Peer, bytes: Bytes },
     Wake(ReplicaId),
     ClientWake(ClientId),
-    Durable { replica: ReplicaId, incarnation: u64, mark: Mark },
+    Synced { replica: ReplicaId, incarnation: u64 },
+    Saved { replica: ReplicaId, incarnation: u64, seq: Seq, snapshot: Snapshot },
     Connect(Peer, Peer),
     Restart(ReplicaId),
 }
@@ -41,6 +47,10 @@ pub(super) struct Counts {
     pub(super) events: u64,
     pub(super) frames: u64,
     pub(super) crashes: u64,
+    pub(super) power_cuts: u64,
+    pub(super) disk_failures: u64,
+    pub(super) disks_lost: u64,
+    pub(super) flips: u64,
 }
 
 /// The simulated world.
@@ -56,6 +66,8 @@ pub(super) struct Cluster {
     identities: Vec<Identity>,
     pub(super) nodes: Vec<Option<Node>>,
     incarnations: Vec<u64>,
+    /// What each replica keeps on disk, in durable mode.
+    pub(super) disks: Vec<MemoryDisk>,
     skews: Vec<u64>,
     pub(super) clients: BTreeMap<ClientId, SimClient>,
     client_identities: Vec<Identity>,
@@ -66,6 +78,11 @@ pub(super) struct Cluster {
     next_operation: u64,
     /// Replicas that are faulty on purpose.
     pub(super) byzantine: Vec<ReplicaId>,
+    /// Replicas whose disk lost promises, with the seq that the group must pass before they are
+    /// harmless.
+    amnesiac: BTreeMap<ReplicaId, Seq>,
+    /// A disk as it was some time ago.
+    pub(super) backup: Option<(ReplicaId, MemoryDisk)>,
     pub(super) trace: u64,
     pub(super) counts: Counts,
     pub(super) events: Vec<(Micros, ReplicaId, RoleEvent)>,
@@ -110,6 +127,7 @@ impl Cluster {
             identities,
             nodes: (0..n).map(|_| None).collect(),
             incarnations: vec![0; n],
+            disks: (0..n).map(|_| MemoryDisk::new()).collect(),
             skews,
             clients: BTreeMap::new(),
             client_identities,
@@ -119,6 +137,8 @@ impl Cluster {
             history: Vec::new(),
             next_operation: 0,
             byzantine: Vec::new(),
+            amnesiac: BTreeMap::new(),
+            backup: None,
             trace: seed,
             counts: Counts::default(),
             events: Vec::new(),
@@ -154,7 +174,21 @@ impl Cluster {
         let index = replica.index();
         self.incarnations[index] += 1;
         let incarnation = self.incarnations[index];
-        let log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
+        let opener = self.opener(Peer::Replica(replica));
+        let mut log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
+        let mut durable = None;
+        if self.plan.durable {
+            let Some((journal, restored, pages)) = self.open_disk(replica, &opener, log) else {
+                // It does not start, and somebody mends the disk.
+                self.counts.disk_failures += 1;
+                let rng = &mut self.rng;
+                self.disks[index].cut_power(|| rng.chance(500));
+                self.restart_after(replica, 100_000);
+                return;
+            };
+            log = restored.log;
+            durable = Some((journal, restored.remembered, pages));
+        }
         let config = ReplicaConfig {
             own: replica,
             identity: self.identities[index].clone(),
@@ -164,9 +198,8 @@ impl Cluster {
             service: Arc::new(LogService),
             entropy: Digest(self.rng.bytes32()),
         };
-        let opener = self.opener(Peer::Replica(replica));
         let instant = self.plan.sync_max == 0;
-        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant);
+        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, durable);
         self.nodes[index] = Some(node);
         self.checker.on_start(replica);
         let peers = self.plan.quorums.others(replica).map(Peer::Replica);
@@ -176,6 +209,18 @@ impl Cluster {
             self.schedule(delay, Happening::Connect(Peer::Replica(replica), peer));
         }
         self.schedule(0, Happening::Wake(replica));
+    }
+
+    fn open_disk(
+        &self,
+        replica: ReplicaId,
+        opener: &Opener,
+        fresh: LogId,
+    ) -> Option<(Journal, Restored, PageFile)> {
+        let disk = &self.disks[replica.index()];
+        let (journal, restored) = Journal::open(Box::new(disk.clone()), opener, fresh, SEGMENT_BYTES).ok()?;
+        let pages = PageFile::open(Box::new(disk.clone()), "state").ok()?;
+        Some((journal, restored, pages))
     }
 
     pub(super) fn start_client(&mut self, id: ClientId) {
@@ -248,13 +293,21 @@ impl Cluster {
                     self.after_client(id, frames);
                 }
             }
-            Happening::Durable { replica, incarnation, mark } => {
+            Happening::Synced { replica, incarnation } => {
                 let mut turn = Turn::default();
                 if let Some(node) =
                     self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation)
                 {
-                    node.on_durable(mark, &mut turn);
+                    turn.disk_failed = !node.sync(&mut turn);
                     self.after_turn(replica, turn);
+                    self.run_node(replica);
+                }
+            }
+            Happening::Saved { replica, incarnation, seq, snapshot } => {
+                let node = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation);
+                if let Some(node) = node {
+                    let disk_failed = !node.save(seq, &snapshot);
+                    self.after_turn(replica, Turn { disk_failed, ..Turn::default() });
                     self.run_node(replica);
                 }
             }
@@ -319,7 +372,9 @@ impl Cluster {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
         let slots = node.slots();
-        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
+        // After a start, what leads from the state on disk to the stable checkpoint is held, too.
+        let windows = if self.plan.durable { 4 } else { 2 };
+        self.checker.on_slots(replica, slots, windows * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 
@@ -328,6 +383,8 @@ impl Cluster {
             for seen in turn.seen {
                 match seen {
                     Seen::Executed(seq, digest) => self.checker.on_executed(replica, seq, digest),
+                    // What it forgot it may contradict; that is why it counts among the f.
+                    Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
                     Seen::Event(event) => {
                         self.checker.on_event(replica, &event, &self.byzantine);
@@ -337,10 +394,23 @@ impl Cluster {
                 }
             }
         }
-        if let Some(mark) = turn.unsynced {
+        if turn.unsynced {
             let delay = self.rng.between(0, self.plan.sync_max);
             let incarnation = self.incarnations[replica.index()];
-            self.schedule(delay, Happening::Durable { replica, incarnation, mark });
+            self.schedule(delay, Happening::Synced { replica, incarnation });
+        }
+        for (seq, snapshot) in turn.saves {
+            let delay = self.rng.between(0, 4 * self.plan.sync_max);
+            let incarnation = self.incarnations[replica.index()];
+            self.schedule(delay, Happening::Saved { replica, incarnation, seq, snapshot });
+        }
+        if turn.disk_failed {
+            self.carry(Peer::Replica(replica), turn.frames);
+            self.counts.disk_failures += 1;
+            self.crash(replica);
+            let delay = self.rng.between(10_000, 500_000);
+            self.restart_after(replica, delay);
+            return;
         }
         self.carry(Peer::Replica(replica), turn.frames);
         let now = self.now;
@@ -431,6 +501,8 @@ impl Cluster {
     pub(super) fn crash(&mut self, replica: ReplicaId) {
         self.counts.crashes += 1;
         self.nodes[replica.index()] = None;
+        let rng = &mut self.rng;
+        self.disks[replica.index()].cut_power(|| rng.chance(500));
         for node in self.nodes.iter_mut().flatten() {
             node.disconnect(Peer::Replica(replica));
         }
@@ -491,6 +563,51 @@ impl Cluster {
                 || self.nodes[index].as_ref().is_none_or(|node| forgetful && !node.votes())
         };
         self.plan.quorums.replicas().filter(faulty).collect()
+    }
+
+    /// Replicas that count among the f: what they promised may not hold.
+    pub(super) fn tainted(&mut self) -> Vec<ReplicaId> {
+        if !self.plan.durable {
+            return self.faulty();
+        }
+        let nodes = &self.nodes;
+        self.amnesiac.retain(|id, until| {
+            let node = nodes[id.index()].as_ref();
+            !node.is_some_and(|node| node.votes() && node.stable() >= *until)
+        });
+        self.byzantine.iter().chain(self.amnesiac.keys()).copied().collect()
+    }
+
+    /// A replica crashes, and what was on its disk is what it was some time ago, or nothing.
+    pub(super) fn lose_disk(&mut self, replica: ReplicaId, former: Option<MemoryDisk>) {
+        let until = self.highest_executed().plus(3 * self.plan.window);
+        self.crash(replica);
+        self.counts.disks_lost += 1;
+        self.amnesiac.insert(replica, until);
+        self.disks[replica.index()] = former.unwrap_or_default();
+    }
+
+    /// A replica crashes, and one bit on its disk is another one.
+    pub(super) fn flip_bit(&mut self, replica: ReplicaId) {
+        self.crash(replica);
+        self.counts.flips += 1;
+        let disk = self.disks[replica.index()].clone();
+        let files: Vec<String> = disk.clone().list().unwrap_or_default();
+        let files: Vec<&String> = files.iter().filter(|file| file.starts_with("journal")).collect();
+        if !files.is_empty() {
+            let file = *self.rng.pick(&files);
+            let length = disk.content(file).len() as u64;
+            disk.flip(file, self.rng.below(length) as usize, 1 << self.rng.below(8));
+        }
+    }
+
+    /// Every replica that runs crashes at once.
+    pub(super) fn cut_power(&mut self) -> Vec<ReplicaId> {
+        self.counts.power_cuts += 1;
+        let running = self.nodes.iter().flatten().map(|node| node.own);
+        let running: Vec<ReplicaId> = running.filter(|id| !self.byzantine.contains(id)).collect();
+        running.iter().for_each(|id| self.crash(*id));
+        running
     }
 
     pub(super) fn correct(&self) -> impl Iterator<Item = &Node> {

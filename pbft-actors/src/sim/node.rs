@@ -1,15 +1,19 @@
 //! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::rng::Rng;
 use crate::adversary::Adversary;
 use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
-use crate::ports::state::State;
-use crate::replica::{Inbound, JournalStage, Mark, ReplicaConfig, Roles, route};
-use crate::role::{BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, To};
+use crate::ports::state::{PageFile, Snapshot, State};
+use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
+use crate::role::{
+    BatcherInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record, Remembered, SavedState,
+    To,
+};
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
 /// What a node did in one turn.
@@ -18,8 +22,12 @@ pub(super) struct Turn {
     pub(super) frames: Vec<(Peer, Bytes)>,
     /// What the checker shall see, in order.
     pub(super) seen: Vec<Seen>,
-    /// Records up to here still wait for their sync.
-    pub(super) unsynced: Option<Mark>,
+    /// Records wait for a sync.
+    pub(super) unsynced: bool,
+    /// States that wait to be saved.
+    pub(super) saves: Vec<(Seq, Snapshot)>,
+    /// The disk failed: the replica stops.
+    pub(super) disk_failed: bool,
 }
 
 /// Something that a replica did.
@@ -43,6 +51,11 @@ pub(super) struct Node {
     links: BTreeMap<Peer, (LinkKeys, u64)>,
     rng: Rng,
     instant_sync: bool,
+    /// None in memory mode.
+    journal: Option<Journal>,
+    page_file: Option<PageFile>,
+    /// Records written and not synced.
+    unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
     signer: Signer,
     pub(super) rejected: u64,
@@ -56,8 +69,15 @@ impl Node {
         incarnation: u64,
         rng: Rng,
         instant_sync: bool,
+        durable: Option<(Journal, Remembered, PageFile)>,
     ) -> Self {
-        let (roles, start) = Roles::new(config);
+        let (mut journal, mut page_file, mut remembered) = (None, None, Remembered::default());
+        if let Some(durable) = durable {
+            remembered = durable.1;
+            (journal, page_file) = (Some(durable.0), Some(durable.2));
+        }
+        let saved = page_file.as_ref().and_then(PageFile::latest).map(|(_, snapshot)| snapshot);
+        let (roles, start) = Roles::new(config, remembered, saved);
         let signer = Signer {
             sender: config.own,
             log: config.log,
@@ -75,19 +95,22 @@ impl Node {
             links: BTreeMap::new(),
             rng,
             instant_sync,
+            journal,
+            page_file,
+            unsynced: Vec::new(),
             adversary: None,
             signer,
             rejected: 0,
             wake_at: None,
         };
-        node.post(start);
+        start.into_iter().for_each(|mail| node.post(mail));
         node
     }
 
     pub(super) fn connect(&mut self, peer: Peer, keys: LinkKeys, peer_log: LogId) {
         self.links.insert(peer, (keys, 0));
         if let Peer::Replica(replica) = peer {
-            self.post(CheckpointerInput::PeerLog { replica, log: peer_log }.into());
+            self.post(OrdererInput::PeerLog { replica, log: peer_log }.into());
         }
     }
 
@@ -148,7 +171,6 @@ impl Node {
     }
 
     /// The stable checkpoint.
-    #[cfg(test)]
     pub(super) fn stable(&self) -> Seq {
         self.roles.checkpointer.role().stable()
     }
@@ -222,7 +244,29 @@ impl Node {
         }
     }
 
-    pub(super) fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
+    /// The sync that was due returns: everything written so far is durable. False if the disk failed.
+    pub(super) fn sync(&mut self, turn: &mut Turn) -> bool {
+        let mark = self.stage.written();
+        let records = std::mem::take(&mut self.unsynced);
+        if let Some(journal) = &mut self.journal
+            && journal.write(&records).is_err()
+        {
+            return false;
+        }
+        self.on_durable(mark, turn);
+        true
+    }
+
+    /// The state that was to be saved is; false if the disk failed.
+    pub(super) fn save(&mut self, seq: Seq, snapshot: &Snapshot) -> bool {
+        let Some(file) = &mut self.page_file else { return true };
+        let Ok(saved) = file.save(seq, snapshot) else { return false };
+        let saved = Some(Arc::new(saved));
+        self.post(ExecutorInput::Saved(SavedState { seq, saved }).into());
+        true
+    }
+
+    fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
         let mut released = Vec::new();
         self.stage.on_durable(mark, &mut released);
         self.release(released, turn);
@@ -231,20 +275,33 @@ impl Node {
     fn submit(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
         let (mut records, mut released) = (Vec::new(), Vec::new());
         self.stage.submit(effects, &mut records, &mut released);
-        if !records.is_empty() {
-            if self.instant_sync {
-                self.stage.on_durable(self.stage.written(), &mut released);
-            } else {
-                turn.unsynced = Some(self.stage.written());
-            }
+        let written = !records.is_empty();
+        if self.journal.is_some() {
+            self.unsynced.extend(records);
         }
         self.release(released, turn);
+        if written && self.instant_sync {
+            turn.disk_failed |= !self.sync(turn);
+        } else if written {
+            turn.unsynced = true;
+        }
     }
 
     fn release(&mut self, effects: Vec<Effect>, turn: &mut Turn) {
         for effect in effects {
             match effect {
-                Effect::Persist(_) | Effect::Fence(_) => {}
+                Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
+                Effect::Save { seq, snapshot } if self.page_file.is_some() => {
+                    turn.saves.push((seq, snapshot))
+                }
+                Effect::Save { seq, .. } => {
+                    self.post(ExecutorInput::Saved(SavedState { seq, saved: None }).into());
+                }
+                Effect::Release(seq) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.release(seq);
+                    }
+                }
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {

@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) crashes: u64,
     pub(super) partitions: u64,
     pub(super) client_restarts: u64,
+    /// Replicas keep a journal on disk, and have it after a crash.
+    pub(super) durable: bool,
     /// How long a record takes to become durable, at most.
     pub(super) sync_max: Micros,
     /// Ed25519 instead of keyed hashes.
@@ -90,6 +92,7 @@ impl Plan {
             crashes: if rng.chance(600) { rng.between(1, 4) } else { 0 },
             partitions: if rng.chance(600) { rng.between(1, 4) } else { 0 },
             client_restarts: if rng.chance(200) { 1 } else { 0 },
+            durable: rng.chance(500),
             sync_max: *rng.pick(&[0, 0, 500, 10_000]),
             real_signatures: rng.chance(20),
             stay_dead: rng.between(0, quorums.f() as u64),

@@ -69,6 +69,11 @@ impl MemoryDisk {
         self.files().operations_left = Some(count);
     }
 
+    /// The disk works again.
+    pub(crate) fn repair(&self) {
+        self.files().operations_left = None;
+    }
+
     /// Writes and syncs so far.
     pub(crate) fn operations(&self) -> u64 {
         self.files().operations

@@ -7,7 +7,7 @@ mod memory_disk;
 
 pub(crate) use disk::{Disk, PageMap};
 pub use log::LogError;
-pub(crate) use log::{COPY_BYTES, Damage, Entry, Found, Log, Opened, Owner};
+pub(crate) use log::{COPY_BYTES, Damage, Entry, Found, Log, Owner};
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use memory_disk::MemoryDisk;
 

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::codec;
-use crate::message::{Hints, Operation, ProvenRecollection, RejoinOperation, Request};
-use crate::role::Rejoined;
-use crate::types::{ClientId, SessionId, Timestamp};
+use crate::message::{Hints, Operation, ProvenRecollection, RejoinOperation, Request, Vote, VoteKind};
+use crate::role::{Recalled, Rejoined, Remembered};
+use crate::types::{ClientId, SessionId, Timestamp, View};
 
 /// What this replica knows of its own past.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +21,8 @@ enum Phase {
     Lost,
     /// REJOIN executed; votes once the stable checkpoint is here.
     Waiting(Seq),
+    /// It has its memory; votes once it has executed again what it claimed to have executed.
+    Resuming,
     /// Votes.
     Voting,
 }
@@ -31,10 +33,21 @@ pub(super) struct Memory {
     /// The oldest log of each replica under which a signature counts.
     oldest: BTreeMap<ReplicaId, LogId>,
     answers: BTreeMap<ReplicaId, ProvenRecollection>,
+    /// What the journal held when this replica started.
+    kept: Kept,
     /// Asked for, not executed yet.
     rejoin: Option<Request>,
     /// Retries since the REJOIN was last sent.
     silent: u32,
+}
+
+/// What this replica is known to have promised before it started.
+#[derive(Default)]
+struct Kept {
+    votes: BTreeSet<(VoteKind, Vote)>,
+    claimed: BTreeMap<Seq, Digest>,
+    asked: View,
+    stable: Seq,
 }
 
 /// Retries after which REJOIN is sent again.
@@ -46,6 +59,7 @@ impl Default for Memory {
             phase: Phase::Asking,
             oldest: BTreeMap::new(),
             answers: BTreeMap::new(),
+            kept: Kept::default(),
             rejoin: None,
             silent: 0,
         }
@@ -55,6 +69,21 @@ impl Default for Memory {
 impl Memory {
     pub(super) fn votes(&self) -> bool {
         self.phase == Phase::Voting
+    }
+
+    /// The oldest log of each other replica under which a signature counts.
+    pub(super) fn logs(&self) -> impl Iterator<Item = (ReplicaId, LogId)> + '_ {
+        self.oldest.iter().map(|(replica, log)| (*replica, *log))
+    }
+
+    /// What this replica claimed its state to be, before it started.
+    pub(super) fn claimed(&self, seq: Seq) -> Option<Digest> {
+        self.kept.claimed.get(&seq).copied()
+    }
+
+    /// The highest seq that it said to have executed.
+    fn owed(&self) -> Seq {
+        self.kept.claimed.keys().next_back().copied().unwrap_or_default().max(self.kept.stable)
     }
 
     /// Where it stands, for people.
@@ -70,15 +99,24 @@ impl Memory {
 }
 
 impl Checkpointer {
-    /// A link to a peer showed its log: the first one counts from here on, later ones only by REJOIN.
-    pub(super) fn on_peer_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
-        if replica != self.own() && !self.memory.oldest.contains_key(&replica) {
-            out.persist(Record::PeerLog { replica, log });
-            self.raise_log(replica, log, out);
+    /// Takes up what the journal holds.
+    pub(crate) fn remember(&mut self, remembered: &Remembered) {
+        let memory = &mut self.memory;
+        memory.phase = if remembered.lost { Phase::Lost } else { Phase::Asking };
+        memory.oldest = remembered.peer_logs.clone();
+        let kept = &mut memory.kept;
+        kept.claimed = remembered.claimed.clone();
+        kept.stable = remembered.stable.map_or(Seq::ZERO, |stable| stable.seq);
+        kept.asked = remembered.asked.as_ref().map_or(View(0), |(view, _)| *view);
+        for (seq, slot) in &remembered.slots {
+            let vote = |(view, digest): &(View, Digest)| Vote { view: *view, seq: *seq, digest: *digest };
+            kept.votes.extend(slot.pre_prepared.iter().map(|entry| (VoteKind::PrePrepared, vote(entry))));
+            kept.votes.extend(slot.prepared.iter().map(|entry| (VoteKind::Prepared, vote(entry))));
         }
+        self.ahead = remembered.certificate.clone();
     }
 
-    fn raise_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
+    pub(super) fn raise_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
         let known = self.memory.oldest.entry(replica).or_insert(log);
         *known = log.max(*known);
         let log = *known;
@@ -88,18 +126,8 @@ impl Checkpointer {
         out.tell(ViewChangerInput::Log { replica, log });
     }
 
-    pub(super) fn on_recall(
-        &mut self,
-        now: Now,
-        peer: ReplicaId,
-        recall: Recall,
-        out: &mut Outbox<CheckpointTimer>,
-    ) {
-        self.on_peer_log(peer, recall.log, out);
-        let half = Millis(self.config.tuning.status_interval.0 / 2);
-        if !self.recalled.admits(peer, now.monotonic, half) {
-            return;
-        }
+    pub(super) fn on_recall(&self, recalled: Recalled, out: &mut Outbox<CheckpointTimer>) {
+        let Recalled { peer, recall, votes: held, view_change } = recalled;
         let known = |id| match self.memory.oldest.get(&id) {
             Some(log) => *log,
             None if id == self.own() => self.config.signer.log,
@@ -110,6 +138,8 @@ impl Checkpointer {
             log: recall.log,
             known: self.config.quorums.replicas().map(known).collect(),
             certificate: votes.map(|vote| vote.wire().clone()).collect(),
+            votes: held,
+            view_change,
         };
         out.send(To::Replica(peer), Message::Recollection(answer));
     }
@@ -130,6 +160,11 @@ impl Checkpointer {
         if let Some(certificate) = answer.certificate.clone() {
             self.on_certificate(now, Arc::new(certificate), out);
         }
+        let own = self.own();
+        let own_vote = answer.view_change.clone();
+        if let Some(vote) = own_vote.filter(|vote| vote.sender == own && vote.log == own_log) {
+            out.tell(ViewChangerInput::OwnViewChange(vote));
+        }
         let quorums = self.config.quorums;
         let known_of_me: Vec<LogId> = self
             .memory
@@ -139,13 +174,47 @@ impl Checkpointer {
             .filter(|known| *known != LogId::default() && *known != own_log)
             .collect();
         if known_of_me.len() >= quorums.weak() {
-            self.memory.phase = Phase::Lost;
+            self.lose(out);
             self.outnumber(known_of_me, out);
             self.try_rejoin(now, out);
+        } else if self.memory.phase == Phase::Asking && self.said_more(answer) {
+            self.lose(out);
+            self.renumber(own_log.number.saturating_add(1), out);
         } else if self.memory.phase == Phase::Asking && self.memory.answers.len() >= quorums.quorum() - 1 {
             self.memory.answers.clear();
-            self.start_voting(out);
+            self.memory.phase = Phase::Resuming;
+            self.try_vote_again(now, out);
         }
+    }
+
+    /// This replica has no memory, and remembers that.
+    fn lose(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        if self.memory.phase != Phase::Lost {
+            self.memory.phase = Phase::Lost;
+            out.persist(Record::Lost(self.config.signer.log));
+        }
+    }
+
+    /// Whether this replica said something under its log that its journal does not hold: the
+    /// directory is an older one. One own signature proves it, and a MACed vote that weak-many report.
+    fn said_more(&self, answer: &ProvenRecollection) -> bool {
+        let (own, log, kept) = (self.own(), self.config.signer.log, &self.memory.kept);
+        let asked = answer
+            .view_change
+            .as_ref()
+            .is_some_and(|vote| vote.sender == own && vote.log == log && vote.message.view > kept.asked);
+        let mut votes = answer.certificate.iter().flat_map(|certificate| &certificate.votes);
+        let claimed = votes.any(|vote| {
+            let seq = vote.message.seq;
+            vote.sender == own && vote.log == log && seq > kept.stable && !kept.claimed.contains_key(&seq)
+        });
+        let reported = |vote: &(VoteKind, Vote)| {
+            let answers = self.memory.answers.values();
+            answers.filter(|answer| answer.recollection.votes.contains(vote)).count()
+        };
+        let lacking = answer.recollection.votes.iter();
+        let mut lacking = lacking.filter(|vote| vote.1.seq > kept.stable && !kept.votes.contains(vote));
+        asked || claimed || lacking.any(|vote| reported(vote) >= self.config.quorums.weak())
     }
 
     /// What weak-many say is at least as high, one correct replica knows.
@@ -167,15 +236,21 @@ impl Checkpointer {
     /// A clock that went back made a log that looks older than the lost one: number it above.
     fn outnumber(&mut self, mut known: Vec<LogId>, out: &mut Outbox<CheckpointTimer>) {
         known.sort_unstable_by(|a, b| b.cmp(a));
-        let log = &mut self.config.signer.log;
-        if let Some(highest) = known.get(self.config.quorums.weak() - 1).filter(|known| *known >= log) {
-            log.number = highest.number.saturating_add(1);
-            let log = *log;
-            self.memory.answers.clear();
-            self.memory.rejoin = None;
-            out.tell(ViewChangerInput::OwnLog(log));
-            out.send(To::Others, Message::Recall(Recall { log }));
+        let own = self.config.signer.log;
+        if let Some(highest) = known.get(self.config.quorums.weak() - 1).filter(|known| **known >= own) {
+            self.renumber(highest.number.saturating_add(1), out);
         }
+    }
+
+    /// Goes on under a log of another number.
+    fn renumber(&mut self, number: u64, out: &mut Outbox<CheckpointTimer>) {
+        self.config.signer.log.number = number;
+        let log = self.config.signer.log;
+        self.memory.answers.clear();
+        self.memory.rejoin = None;
+        out.persist(Record::Lost(log));
+        out.tell(ViewChangerInput::OwnLog(log));
+        out.send(To::Others, Message::Recall(Recall { log }));
     }
 
     /// Once n-f-1 others have shown their stable certificates, asks the group to let this replica in.
@@ -222,8 +297,14 @@ impl Checkpointer {
     }
 
     pub(super) fn try_vote_again(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {
-        if matches!(self.memory.phase, Phase::Waiting(seq) if self.stable >= seq) {
-            self.start_voting(out);
+        let executed = self.taken.keys().next_back().copied().unwrap_or_default();
+        match self.memory.phase {
+            Phase::Waiting(seq) if self.stable >= seq => {
+                out.persist(Record::Rejoined(self.config.signer.log));
+                self.start_voting(out);
+            }
+            Phase::Resuming if executed >= self.memory.owed() => self.start_voting(out),
+            _ => {}
         }
     }
 
@@ -232,10 +313,7 @@ impl Checkpointer {
         out.event(Event::Voting { votes: true });
         out.tell(OrdererInput::Voting(true));
         out.tell(ViewChangerInput::Voting(true));
-        let unclaimed = self.taken.iter().filter(|(seq, _)| **seq > self.stable);
-        for (seq, digest) in unclaimed {
-            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
-        }
+        self.claim_taken(out);
     }
 
     pub(super) fn retry_memory(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {
@@ -248,7 +326,7 @@ impl Checkpointer {
                     out.send(To::Others, Message::Request(request.clone()));
                 }
             }
-            (Phase::Waiting(_) | Phase::Voting, _) => {}
+            (Phase::Waiting(_) | Phase::Resuming | Phase::Voting, _) => {}
         }
     }
 }

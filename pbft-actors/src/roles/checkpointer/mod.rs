@@ -6,7 +6,7 @@ mod memory;
 mod tests;
 mod transfer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -19,7 +19,7 @@ use crate::role::{
     ViewChangerInput,
 };
 use crate::roles::RateLimit;
-use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, Seq};
+use crate::types::{LogId, Now, Quorums, ReplicaId, Seq};
 use memory::Memory;
 use transfer::Transfer;
 
@@ -57,9 +57,14 @@ pub(crate) struct Checkpointer {
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
     transfer: Option<Transfer>,
+    /// The highest state that is durable.
+    saved: Seq,
+    /// The state that was transferred: nothing says again how to reach it until it is durable.
+    transferred: Seq,
+    /// Records up to here were released.
+    released: Seq,
     memory: Memory,
     answered: RateLimit,
-    recalled: RateLimit,
 }
 
 impl Checkpointer {
@@ -74,9 +79,11 @@ impl Checkpointer {
             executed: Seq::ZERO,
             first_held: BTreeMap::new(),
             transfer: None,
+            saved: Seq::ZERO,
+            transferred: Seq::ZERO,
+            released: Seq::ZERO,
             memory: Memory::default(),
             answered: RateLimit::default(),
-            recalled: RateLimit::default(),
         }
     }
 
@@ -87,7 +94,7 @@ impl Checkpointer {
     }
 
     /// The stable checkpoint.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn stable(&self) -> Seq {
         self.stable
     }
@@ -109,9 +116,15 @@ impl Checkpointer {
     }
 
     fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+        self.executed = genesis.seq;
+        self.saved = genesis.seq;
         self.taken.insert(genesis.seq, genesis.digest);
         out.tell(OrdererInput::OwnCheckpoint(genesis));
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
+        for (replica, log) in self.memory.logs() {
+            out.tell(ViewChangerInput::Log { replica, log });
+        }
+        self.try_ahead(now, out);
         out.send(To::Others, Message::Recall(Recall { log: self.config.signer.log }));
         self.arm(now, out);
     }
@@ -125,6 +138,7 @@ impl Checkpointer {
         self.taken.insert(checkpoint.seq, checkpoint.digest);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.try_ahead(now, out);
+        self.try_vote_again(now, out);
         // What is stable needs no more votes, and one repaired must not contradict the vote before.
         if checkpoint.seq > self.stable {
             self.claim(checkpoint, out);
@@ -134,11 +148,43 @@ impl Checkpointer {
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
     fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
-        if self.memory.votes() && checkpoint.seq > Seq::ZERO {
+        if self.memory.votes() && checkpoint.seq > Seq::ZERO && self.transferred <= self.saved {
+            if let Some(claimed) = self.memory.claimed(checkpoint.seq).filter(|own| *own != checkpoint.digest)
+            {
+                let Checkpoint { seq, digest } = checkpoint;
+                out.event(Event::Diverged { seq, own: digest, stable: claimed });
+                return;
+            }
             let signed = self.config.signer.sign(Kind::Checkpoint, checkpoint);
             out.persist(Record::Checkpoint(checkpoint));
             out.send(To::Others, Message::Checkpoint(signed.clone()));
             out.tell(CheckpointerInput::OwnCheckpoint(signed));
+        }
+    }
+
+    /// Claims what was taken and is not stable yet.
+    fn claim_taken(&self, out: &mut Outbox<CheckpointTimer>) {
+        for (seq, digest) in self.taken.iter().filter(|(seq, _)| **seq > self.stable) {
+            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
+        }
+    }
+
+    /// The state at `seq` is durable: what was transferred may be claimed, and what led to what is
+    /// stable is needed no more.
+    fn on_saved(&mut self, seq: Seq, out: &mut Outbox<CheckpointTimer>) {
+        let withheld = self.transferred > self.saved;
+        self.saved = self.saved.max(seq);
+        if withheld && self.transferred <= self.saved {
+            self.claim_taken(out);
+        }
+        self.release(out);
+    }
+
+    fn release(&mut self, out: &mut Outbox<CheckpointTimer>) {
+        let needless = self.saved.min(self.stable);
+        if needless > self.released {
+            self.released = needless;
+            out.release(needless);
         }
     }
 
@@ -251,6 +297,7 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.release(out);
         self.try_vote_again(now, out);
     }
 
@@ -307,10 +354,11 @@ impl Role for Checkpointer {
             CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
             CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
             CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
-            CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
-            CheckpointerInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),
+            CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
+            CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
+            CheckpointerInput::Saved(seq) => self.on_saved(seq, out),
         }
     }
 

@@ -184,6 +184,7 @@ impl Checkpointer {
         self.transfer = None;
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = checkpoint.seq;
+        self.transferred = checkpoint.seq;
         self.taken.retain(|seq, _| *seq <= checkpoint.seq);
         self.tell_transferring(false, out);
         self.on_taken(now, checkpoint, out);

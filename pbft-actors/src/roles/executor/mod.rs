@@ -5,6 +5,7 @@ mod client_table;
 mod execute;
 mod members;
 mod pages;
+mod save;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,10 @@ use crate::crypto::Digest;
 use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
 use crate::ports::state::{Snapshot, State, StateLimits};
-use crate::role::{BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To};
+use crate::role::Rejoined;
+use crate::role::{
+    BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, SavedState, To,
+};
 use crate::roles::RateLimit;
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
@@ -54,6 +58,9 @@ pub(crate) struct Executor {
     snapshots: BTreeMap<Seq, Snapshot>,
     fetched: RateLimit,
     view: View,
+    /// The state that is being written to disk, and the one to be written next.
+    saving: Option<Seq>,
+    to_save: Option<Seq>,
 }
 
 impl Executor {
@@ -70,8 +77,18 @@ impl Executor {
             snapshots: BTreeMap::new(),
             fetched: RateLimit::default(),
             view: View(0),
+            saving: None,
+            to_save: None,
         };
         executor.take_checkpoint();
+        executor
+    }
+
+    /// An executor that goes on from a state that was saved.
+    pub(crate) fn restored(config: ExecutorConfig, snapshot: Snapshot) -> Self {
+        let mut executor = Self::new(config);
+        let state = State::of_snapshot(executor.config.state_limits, &snapshot);
+        executor.become_state(state, snapshot);
         executor
     }
 
@@ -94,9 +111,14 @@ impl Executor {
     }
 
     /// The state the replica starts with.
-    pub(crate) fn genesis(&self) -> Checkpoint {
-        let digest = self.snapshots.get(&Seq::ZERO).map_or(Digest::default(), Snapshot::root);
-        Checkpoint { seq: Seq::ZERO, digest }
+    pub(crate) fn start(&self) -> Checkpoint {
+        let (seq, snapshot) = self.snapshots.first_key_value().expect("an executor starts from a checkpoint");
+        Checkpoint { seq: *seq, digest: snapshot.root() }
+    }
+
+    /// What the members of the state have agreed on, for those who start with it.
+    pub(crate) fn rejoined(&self) -> impl Iterator<Item = Rejoined> + '_ {
+        self.members.iter()
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
@@ -152,10 +174,14 @@ impl Role for Executor {
         match input {
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
-            ExecutorInput::Stable(seq) => self.snapshots = self.snapshots.split_off(&seq),
+            ExecutorInput::Stable(seq) => {
+                self.snapshots = self.snapshots.split_off(&seq);
+                self.save(seq, out);
+            }
             ExecutorInput::Fetch(fetch) => self.on_fetch(now, &fetch, out),
             ExecutorInput::Install { checkpoint, pages } => self.on_install(checkpoint, pages, out),
             ExecutorInput::Entered(view) => self.view = view,
+            ExecutorInput::Saved(state) => self.on_saved(&state, out),
         }
     }
 

@@ -79,6 +79,7 @@ impl Executor {
         out.tell(OrdererInput::Jumped(checkpoint.seq));
         out.tell(BatcherInput::Jumped(checkpoint.seq));
         out.tell(CheckpointerInput::Installed(checkpoint));
+        self.save(checkpoint.seq, out);
         for rejoined in self.members.iter() {
             out.tell(CheckpointerInput::Rejoined(rejoined));
             out.tell(BatcherInput::Fill(rejoined.target.max(rejoined.seq)));
@@ -96,11 +97,18 @@ impl Executor {
         if snapshot.root() != checkpoint.digest {
             return false;
         }
-        // From here on the pages are a correct replica's: what does not decode is a bug.
+        let own = self.snapshots.get(&checkpoint.seq);
+        self.repaired = own.and_then(|own| own.first_difference(&snapshot));
+        self.become_state(state, snapshot);
+        assert_eq!(self.executed, checkpoint.seq, "a checkpoint names its own seq");
+        true
+    }
+
+    /// Goes on from a checkpoint whose pages a digest vouches for: what does not decode is a bug.
+    pub(super) fn become_state(&mut self, state: State, snapshot: Snapshot) {
         let reserved = state.reserved();
         let head = reserved.get(HEAD_KEY).expect("every checkpoint has its head");
         let head: Head = crate::codec::decode(&head, head.len()).expect("a head that this code wrote");
-        assert_eq!(head.0, checkpoint.seq, "a checkpoint names its own seq");
         let members = reserved.get(MEMBERS_KEY).expect("every checkpoint has its members");
         self.members = Members::decode(&members).expect("members that this code wrote");
         self.table = ClientTable::new(self.config.table_limits);
@@ -110,12 +118,10 @@ impl Executor {
             }
         }
         self.rewound = head.0 < self.executed;
-        self.repaired = self.snapshots.get(&head.0).and_then(|own| own.first_difference(&snapshot));
         (self.executed, self.time) = head;
         self.state = state;
         self.snapshots.clear();
-        self.snapshots.insert(checkpoint.seq, snapshot);
-        true
+        self.snapshots.insert(self.executed, snapshot);
     }
 }
 

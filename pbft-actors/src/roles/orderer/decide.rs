@@ -1,7 +1,7 @@
 //! From committed, or DECIDED by others, to the executor.
 
 use super::*;
-use crate::role::{ExecutorInput, ViewChangerInput};
+use crate::role::{ExecutorInput, Record, ViewChangerInput};
 
 impl Orderer {
     /// COMMITs of Q distinct replicas for one batch: enough correct ones prepared it that every
@@ -81,11 +81,27 @@ impl Orderer {
             batches.push((next, batch));
             self.delivered = next;
         }
-        if !batches.is_empty() {
-            self.next_proposal = self.next_proposal.max(self.delivered.next());
-            out.tell(ExecutorInput::Execute(batches));
-            self.grant(out);
+        if batches.is_empty() {
+            return;
         }
+        self.next_proposal = self.next_proposal.max(self.delivered.next());
+        // Only after a start is something held that is stable already.
+        let stable = self.delivered.min(self.window.low());
+        let decided: Vec<Record> = batches.iter().map(|(seq, batch)| self.decided(*seq, batch)).collect();
+        out.tell(ExecutorInput::Execute(batches));
+        self.grant(out);
+        // Nothing waits for these: a decision can be had again from the votes, or from others.
+        decided.into_iter().for_each(|record| out.persist(record));
+        if self.slots.first_key_value().is_some_and(|(seq, _)| *seq <= stable) {
+            self.slots = self.slots.split_off(&stable.next());
+        }
+    }
+
+    fn decided(&self, seq: Seq, batch: &Arc<Batch>) -> Record {
+        let digest = batch.digest();
+        let promised = self.slots.get(&seq).is_some_and(|slot| slot.pre_prepared.contains_key(&digest));
+        let kept = promised || batch.is_null();
+        Record::Decided { seq, digest, batch: (!kept).then(|| batch.clone()) }
     }
 }
 

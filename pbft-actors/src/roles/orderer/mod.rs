@@ -4,6 +4,7 @@
 mod bodies;
 mod decide;
 mod propose;
+mod remember;
 mod retransmit;
 mod slot;
 #[cfg(test)]
@@ -75,6 +76,8 @@ pub(crate) struct Orderer {
     config: OrdererConfig,
     window: Window,
     view: View,
+    /// The view of the votes that are held: the last one entered.
+    entered: View,
     /// False from `Freeze` until `Enter`.
     active: bool,
     /// False while this replica has no memory (PROTOCOL 11).
@@ -105,6 +108,9 @@ pub(crate) struct Orderer {
     signed_only: BTreeSet<ClientId>,
     answered: RateLimit,
     fetched: RateLimit,
+    recalled: RateLimit,
+    /// Replicas whose first log is kept.
+    logs: BTreeSet<ReplicaId>,
     /// STATUSes due since the last one was sent: an idle group says less.
     quiet: u32,
     last_status: Option<Status>,
@@ -116,6 +122,7 @@ impl Orderer {
             window: Window::new(Seq::ZERO, config.window),
             config,
             view: View(0),
+            entered: View(0),
             active: true,
             voting: false,
             slots: BTreeMap::new(),
@@ -133,6 +140,8 @@ impl Orderer {
             signed_only: BTreeSet::new(),
             answered: RateLimit::default(),
             fetched: RateLimit::default(),
+            recalled: RateLimit::default(),
+            logs: BTreeSet::new(),
             quiet: 0,
             last_status: None,
         }
@@ -313,6 +322,9 @@ impl Role for Orderer {
             OrdererInput::Gather { view, chosen } => self.on_gather(view, chosen, out),
             OrdererInput::Enter(enter) => self.on_enter(now, enter, out),
             OrdererInput::Voting(voting) => self.on_voting(now, voting, out),
+            OrdererInput::Start => self.on_start(out),
+            OrdererInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
+            OrdererInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),
         }
     }
 

@@ -19,6 +19,11 @@ impl Orderer {
     pub(super) fn try_displaced(&mut self, out: &mut Outbox<NoTimer>) {
         while self.may_vote() && self.is_primary() && self.window.contains(self.next_proposal) {
             let seq = self.next_proposal;
+            // Proposed before this replica stopped, in this very view.
+            if self.slots.get(&seq).is_some_and(|slot| slot.chosen.or(slot.accepted).is_some()) {
+                self.next_proposal = seq.next();
+                continue;
+            }
             let batch = if self.displaced.is_empty() {
                 return;
             } else if self.contested.remove(&seq) {

@@ -84,6 +84,7 @@ impl Orderer {
             out.effects.push(Effect::Fence(View(last)));
         }
         self.view = enter.view;
+        self.entered = enter.view;
         self.active = true;
         self.granted = None;
         self.gathering = None;
@@ -108,6 +109,7 @@ impl Orderer {
                 }
             }
         }
+        self.choose_promised(out);
         self.settling = true;
         self.try_settled(out);
         self.replay_overtaken(now, out);

@@ -1,6 +1,7 @@
 //! The view-change manager: which view this replica moves to, and how long it waits (PROTOCOL 7).
 
 mod decision;
+mod remember;
 mod retransmit;
 #[cfg(test)]
 mod tests;
@@ -52,8 +53,10 @@ pub(crate) struct ViewChanger {
     asked: bool,
     /// At the primary of `view`: what it decided and from which V, until the bodies are there.
     decided: Option<(Decision, Vec<Signed<ViewChange>>)>,
+    /// The own NEW-VIEW for `view` was signed already: there is only one.
+    started: bool,
     /// The NEW-VIEW of the active view, for those who lack it.
-    new_view: Option<Signed<NewView>>,
+    new_view: Option<ProvenNewView>,
     /// T.
     timeout: Millis,
     /// Whether something was committed in the active view.
@@ -85,6 +88,7 @@ impl ViewChanger {
             latest: BTreeMap::new(),
             asked: false,
             decided: None,
+            started: false,
             new_view: None,
             // T grows from the first view that was changed to and led nowhere.
             progressed: true,
@@ -167,6 +171,7 @@ impl ViewChanger {
         self.phase = Phase::Changing;
         self.asked = false;
         self.decided = None;
+        self.started = false;
         self.new_view = None;
         self.awaited = None;
         self.progressed = false;
@@ -245,7 +250,11 @@ impl ViewChanger {
 
     /// As the new primary, chooses what the view starts from, and asks for the bodies.
     fn try_decide(&mut self, out: &mut Outbox<ViewTimer>) {
-        if !self.is_primary() || self.decided.is_some() || !self.latest.contains_key(&self.own()) {
+        if !self.is_primary()
+            || self.started
+            || self.decided.is_some()
+            || !self.latest.contains_key(&self.own())
+        {
             return;
         }
         let votes: Vec<Signed<ViewChange>> = self.votes().cloned().collect();
@@ -267,6 +276,7 @@ impl ViewChanger {
             checkpoint: decision.checkpoint,
             chosen: decision.chosen,
         };
+        self.started = true;
         let new_view = self.signer.sign(Kind::NewView, message);
         out.persist(Record::NewView(new_view.clone()));
         out.send(To::Others, Message::NewView(new_view.clone()));
@@ -325,7 +335,7 @@ impl ViewChanger {
         }
         contested.sort_unstable();
         contested.dedup();
-        self.new_view = Some(proven.new_view);
+        self.new_view = Some(proven);
         self.latest.retain(|_, vote| vote.message.view > view);
         out.event(Event::ViewInstalled { view, primary: self.quorums.primary(view) });
         out.tell(OrdererInput::Enter(Enter {
@@ -422,6 +432,7 @@ impl Role for ViewChanger {
             ViewChangerInput::ViewChange(vote) => self.on_view_change(now, vote.into_inner(), out),
             ViewChangerInput::OwnViewChange(vote) => {
                 if vote.message.view == self.view && self.phase == Phase::Changing {
+                    self.asked = true;
                     self.latest.insert(self.own(), vote);
                     self.on_votes_changed(now, out);
                 }
@@ -455,6 +466,8 @@ impl Role for ViewChanger {
             }
             ViewChangerInput::Voting(voting) => self.on_voting(now, voting, out),
             ViewChangerInput::Transferring(transferring) => self.on_transferring(now, transferring, out),
+            ViewChangerInput::Start(whereabouts) => self.on_start(now, whereabouts, out),
+            ViewChangerInput::Recall(recalled) => self.on_recall(recalled, out),
         }
     }
 

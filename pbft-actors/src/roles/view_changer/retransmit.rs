@@ -12,7 +12,7 @@ impl ViewChanger {
         }
         match (&self.phase, &self.new_view) {
             (Phase::Active, Some(new_view)) => {
-                out.send(To::Replica(peer), Message::NewView(new_view.clone()));
+                out.send(To::Replica(peer), Message::NewView(new_view.new_view.clone()));
             }
             // View 0 starts without a NEW-VIEW.
             (Phase::Active, None) => {}

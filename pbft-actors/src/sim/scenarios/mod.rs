@@ -56,6 +56,7 @@ fn plan(n: usize) -> Plan {
         crashes: 0,
         partitions: 0,
         client_restarts: 0,
+        durable: false,
         sync_max: 500,
         real_signatures: false,
         stay_dead: 0,

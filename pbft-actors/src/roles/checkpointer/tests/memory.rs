@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec;
 use crate::message::{RejoinOperation, Request};
+use crate::role::Recalled;
 use crate::types::{ClientId, SessionId, Timestamp};
 
 /// The log of replica 3 before it lost its memory.
@@ -42,6 +43,12 @@ fn rejoined(id: u8, log: LogId, seq: u64, target: u64) -> CheckpointerInput {
 /// What replica 3 does that asks what the others know of it.
 fn asks() -> Effect {
     Effect::Send(To::Others, Message::Recall(Recall { log: log_of(3) }))
+}
+
+/// Replica `id` asks, and nothing is held of it.
+fn asked_by(id: u8, log: LogId) -> CheckpointerInput {
+    let (peer, recall) = (replica(id), Recall { log });
+    CheckpointerInput::Recall(Recalled { peer, recall, votes: Vec::new(), view_change: None })
 }
 
 #[test]
@@ -108,10 +115,11 @@ fn a_replica_of_which_weak_many_know_another_log_asks_to_be_let_in() {
     let mut replica_3 = silent(3, 4);
     assert_eq!(effects(&mut replica_3, recalls(0, 4, &[(3, LOST)])), []);
     let asks = effects(&mut replica_3, recalls(1, 4, &[(3, LOST)]));
-    assert_eq!(asks[0], Effect::Event(Event::Rejoining { target: Seq(16) }));
+    assert_eq!(asks[0], Effect::Persist(Record::Lost(log_of(3))), "before it asks");
+    assert_eq!(asks[1], Effect::Event(Event::Rejoining { target: Seq(16) }));
     let operation = RejoinOperation { log: log_of(3), target: Seq(16) };
     assert_eq!(rejoin(&asks), Some((operation, ClientId::of_replica(replica(3)))));
-    assert_eq!(asks.len(), 2);
+    assert_eq!(asks.len(), 3);
 }
 
 #[test]
@@ -121,7 +129,7 @@ fn its_request_opens_the_session_of_its_log() {
         effects(&mut replica, recalls(0, 4, &[(3, LOST)]));
         effects(&mut replica, recalls(1, 4, &[(3, LOST)]))
     };
-    let Effect::Send(_, Message::Request(request)) = &asks[1] else { unreachable!("{asks:?}") };
+    let Effect::Send(_, Message::Request(request)) = &asks[2] else { unreachable!("{asks:?}") };
     assert_eq!((request.id().session, request.id().timestamp), (SessionId(100), Timestamp::OPENING));
 }
 
@@ -151,8 +159,12 @@ fn a_log_that_looks_older_than_the_lost_one_is_numbered_above_it() {
     let mut replica = silent(3, 4);
     effects(&mut replica, recalls(0, 4, &[(3, later)]));
     let own = LogId { number: 901, ..log_of(3) };
-    let expected =
-        [tell(ViewChangerInput::OwnLog(own)), Effect::Send(To::Others, Message::Recall(Recall { log: own }))];
+    let expected = [
+        Effect::Persist(Record::Lost(log_of(3))),
+        Effect::Persist(Record::Lost(own)),
+        tell(ViewChangerInput::OwnLog(own)),
+        Effect::Send(To::Others, Message::Recall(Recall { log: own })),
+    ];
     assert_eq!(effects(&mut replica, recalls(1, 4, &[(3, later)])), expected);
 }
 
@@ -178,7 +190,8 @@ fn once_let_in_it_votes_where_the_group_has_passed_r() {
     effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
     assert_eq!(effects(&mut replica, brings(checkpoint(4), &[0, 1, 2])), advances(checkpoint(4), &[0, 1, 2]));
     effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
-    let expected = [advances(checkpoint(8), &[0, 1, 2]), begins_to_vote()].concat();
+    let remembers = vec![Effect::Persist(Record::Rejoined(log_of(3)))];
+    let expected = [advances(checkpoint(8), &[0, 1, 2]), remembers, begins_to_vote()].concat();
     assert_eq!(effects(&mut replica, brings(checkpoint(8), &[0, 1, 2])), expected);
 }
 
@@ -210,18 +223,6 @@ fn what_it_took_meanwhile_it_claims_when_it_votes() {
 }
 
 #[test]
-fn the_first_log_of_a_peer_is_remembered_durably_and_a_later_one_is_not_believed() {
-    let mut replica_3 = checkpointer(3, 4);
-    let shows = |log| CheckpointerInput::PeerLog { replica: replica(1), log };
-    let expected = [
-        Effect::Persist(Record::PeerLog { replica: replica(1), log: log_of(1) }),
-        tell(ViewChangerInput::Log { replica: replica(1), log: log_of(1) }),
-    ];
-    assert_eq!(effects(&mut replica_3, shows(log_of(1))), expected);
-    assert_eq!(effects(&mut replica_3, shows(LogId { number: 900, salt: 0 })), []);
-}
-
-#[test]
 fn a_peer_that_was_let_in_is_known_by_its_new_log() {
     let mut replica_3 = checkpointer(3, 4);
     let log = LogId { number: 900, salt: 0 };
@@ -243,9 +244,9 @@ fn a_replica_answers_what_it_knows_even_before_it_knows_of_itself() {
     let mut replica_3 = silent(3, 4);
     effects(&mut replica_3, CheckpointerInput::PeerLog { replica: replica(1), log: log_of(1) });
     let log = LogId { number: 900, salt: 0 };
-    let recall = CheckpointerInput::Recall(replica(1), Recall { log });
+    let recall = asked_by(1, log);
     let known = vec![LogId::default(), log_of(1), LogId::default(), log_of(3)];
-    let answer = Recollection { log, known, certificate: Vec::new() };
+    let answer = Recollection { log, known, certificate: Vec::new(), votes: Vec::new(), view_change: None };
     assert_eq!(effects(&mut replica_3, recall), [send(1, Message::Recollection(answer))]);
 }
 
@@ -254,20 +255,11 @@ fn it_shows_its_stable_certificate() {
     let mut replica_3 = checkpointer(3, 4);
     effects(&mut replica_3, CheckpointerInput::Taken(checkpoint(4)));
     effects(&mut replica_3, brings(checkpoint(4), &[0, 1, 2]));
-    let answered = effects(&mut replica_3, CheckpointerInput::Recall(replica(1), Recall { log: log_of(1) }));
+    let answered = effects(&mut replica_3, asked_by(1, log_of(1)));
     let shown = answered.iter().find_map(|effect| match effect {
         Effect::Send(_, Message::Recollection(answer)) => Some(answer.certificate.clone()),
         _ => None,
     });
     let votes = [0, 1, 2].map(|id| signed_by(id, checkpoint(4)).wire().clone());
     assert_eq!(shown, Some(votes.to_vec()));
-}
-
-#[test]
-fn a_peer_that_asks_too_often_is_not_answered() {
-    let mut replica_3 = checkpointer(3, 4);
-    let recall = || CheckpointerInput::Recall(replica(1), Recall { log: log_of(1) });
-    step(&mut replica_3, at(0), recall());
-    assert_eq!(step(&mut replica_3, at(24), recall()).effects, []);
-    assert_eq!(step(&mut replica_3, at(25), recall()).effects.len(), 1);
 }

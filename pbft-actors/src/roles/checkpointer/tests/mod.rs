@@ -83,8 +83,17 @@ fn recalls_with(
     for (replica, log) in known {
         logs[usize::from(*replica)] = *log;
     }
-    let recollection = Recollection { log: log_of(3), known: logs, certificate: Vec::new() };
-    CheckpointerInput::Recollection(from(id, ProvenRecollection { recollection, certificate }))
+    let recollection = Recollection {
+        log: log_of(3),
+        known: logs,
+        certificate: Vec::new(),
+        votes: Vec::new(),
+        view_change: None,
+    };
+    CheckpointerInput::Recollection(from(
+        id,
+        ProvenRecollection { recollection, certificate, view_change: None },
+    ))
 }
 
 fn status(id: u8, stable: u64, first_held: u64) -> CheckpointerInput {

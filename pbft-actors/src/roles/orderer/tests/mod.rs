@@ -12,8 +12,16 @@ use crate::message::{BatchData, Fetch};
 use crate::role::{
     BatcherInput, Effect, Enter, ExecutorInput, Grant, Message, Need, Record, To, ViewChangerInput,
 };
-use crate::roles::testing::*;
+use crate::roles::testing::{self, *};
 use crate::types::ReplicaSet;
+
+/// One input at the start, and its effects but for the records of what was decided, on which nothing
+/// waits.
+fn effects(orderer: &mut Orderer, input: OrdererInput) -> Vec<Effect> {
+    let mut effects = testing::effects(orderer, input);
+    effects.retain(|effect| !matches!(effect, Effect::Persist(Record::Decided { .. })));
+    effects
+}
 
 /// K = 4, L = 8; the one who is asked, of a group of `n`, in view 0.
 fn orderer(own: u8, n: usize) -> Orderer {

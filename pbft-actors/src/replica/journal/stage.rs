@@ -1,9 +1,11 @@
-//! Durable, then sent (PROTOCOL 11). Every step's effects pass through here in order; what follows a
-//! record waits until the record is durable. In memory mode it is durable at once.
+//! Durable, then sent (PROTOCOL 11). Every step's effects pass through here in order; what is sent
+//! after a record of the same step, and the own vote on its way back, waits until the record is
+//! durable. Mail between roles does not wait: whatever it leads to has records of its own, which
+//! become durable later than this one. In memory mode everything is durable at once.
 
 use std::collections::VecDeque;
 
-use crate::role::{Effect, Mail, OrdererInput, Record};
+use crate::role::{CheckpointerInput, Effect, Mail, OrdererInput, Record, ViewChangerInput};
 use crate::types::View;
 
 /// Counts records; what waits for a mark may leave once the record with this number is durable.
@@ -26,15 +28,18 @@ impl JournalStage {
         records: &mut Vec<Record>,
         released: &mut Vec<Effect>,
     ) {
+        let mut after = Mark::default();
         for effect in effects {
             match effect {
                 Effect::Persist(record) => {
                     self.written.0 += 1;
+                    after = self.written;
                     records.push(record);
                 }
+                Effect::StepEnd => after = Mark::default(),
                 Effect::Fence(view) => self.waiting.retain(|(_, effect)| !is_vote(effect, view)),
-                effect if self.waiting.is_empty() && self.written <= self.durable => released.push(effect),
-                effect => self.waiting.push_back((self.written, effect)),
+                effect if after <= self.durable || !waits(&effect) => released.push(effect),
+                effect => self.waiting.push_back((after, effect)),
             }
         }
     }
@@ -49,6 +54,23 @@ impl JournalStage {
         self.durable = self.durable.max(mark);
         while self.waiting.front().is_some_and(|(mark, _)| *mark <= self.durable) {
             released.extend(self.waiting.pop_front().map(|(_, effect)| effect));
+        }
+    }
+}
+
+/// Whether an effect shows others, or counts, what a record promises.
+fn waits(effect: &Effect) -> bool {
+    match effect {
+        Effect::Send(..) | Effect::Release(_) => true,
+        Effect::Tell(mail) => matches!(
+            mail,
+            Mail::Orderer(
+                OrdererInput::OwnPrePrepare(_) | OrdererInput::OwnPrepare(_) | OrdererInput::OwnCommit(_)
+            ) | Mail::Checkpointer(CheckpointerInput::OwnCheckpoint(_))
+                | Mail::ViewChanger(ViewChangerInput::OwnViewChange(_) | ViewChangerInput::OwnNewView(_))
+        ),
+        Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Save { .. } | Effect::Event(_) => {
+            false
         }
     }
 }
@@ -92,14 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_after_a_record_leaves_before_it_is_durable() {
+    fn nothing_after_a_record_of_its_step_leaves_before_it_is_durable() {
         let (mut stage, mut records, mut released) = (JournalStage::default(), Vec::new(), Vec::new());
-        stage.submit(vec![commit(0), record(1), commit(1), own_commit(1)], &mut records, &mut released);
-        stage.submit(vec![commit(2)], &mut records, &mut released);
+        let step = vec![commit(0), record(1), commit(1), own_commit(1), Effect::StepEnd, commit(2)];
+        stage.submit(step, &mut records, &mut released);
+        stage.submit(vec![commit(3)], &mut records, &mut released);
         assert_eq!(records.len(), 1);
-        assert_eq!(released, [commit(0)], "only what came before the record");
+        assert_eq!(released, [commit(0), commit(2), commit(3)], "what does not depend on the record");
         stage.on_durable(Mark(1), &mut released);
-        assert_eq!(released, [commit(0), commit(1), own_commit(1), commit(2)]);
+        assert_eq!(released, [commit(0), commit(2), commit(3), commit(1), own_commit(1)]);
     }
 
     #[test]

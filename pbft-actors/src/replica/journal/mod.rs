@@ -1,0 +1,9 @@
+//! What a replica must not forget: the stage that lets effects out once the records before them are
+//! durable, and the records on disk.
+
+mod durable;
+mod record;
+mod stage;
+
+pub(crate) use durable::{Journal, Restored};
+pub(crate) use stage::{JournalStage, Mark};
