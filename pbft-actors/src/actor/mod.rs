@@ -4,9 +4,16 @@
 mod builder;
 mod client;
 mod clock;
+#[cfg_attr(
+    not(any(test, feature = "measure")),
+    expect(dead_code, reason = "durable storage, which opens it, comes next")
+)]
+mod disk;
 mod gate;
 mod hub;
 mod loopback;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod replica;
 mod role_actor;
 mod thread;

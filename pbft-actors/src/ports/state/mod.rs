@@ -187,10 +187,6 @@ impl State {
     }
 
     /// A state that goes on from a snapshot under the same limits.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "recovery from the page file, which uses it, comes next")
-    )]
     pub(crate) fn of_snapshot(limits: StateLimits, snapshot: &Snapshot) -> Self {
         Self { region: Region::new(snapshot.table().clone(), limits) }
     }
@@ -224,13 +220,15 @@ impl State {
 
     /// Lets go of the memory of what was saved: wherever this state still shares it, the stored part
     /// takes its place. Costs what that save wrote.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the executor, which uses it, comes next"))]
     pub(crate) fn adopt(&mut self, saved: &Saved) {
         self.region.adopt(saved.before().table(), saved.snapshot().table());
     }
 
     /// How many pages of 4 KiB this state, its snapshots and savepoints have in memory of their own.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the executor, which uses it, comes next"))]
+    #[cfg_attr(
+        not(any(test, feature = "measure")),
+        expect(dead_code, reason = "the executor, which uses it, comes next")
+    )]
     pub(crate) fn heap_pages(&self) -> usize {
         self.region.table().heap().pages()
     }

@@ -30,7 +30,6 @@ impl Snapshot {
     }
 
     /// As [`State::adopt`](super::State::adopt), for a later snapshot that shares what was saved.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the executor, which uses it, comes next"))]
     pub(crate) fn adopt(&mut self, saved: &Saved) {
         self.table.adopt(saved.before().table(), saved.snapshot().table());
     }

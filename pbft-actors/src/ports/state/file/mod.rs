@@ -186,23 +186,24 @@ impl PageFile {
         self.space.sweep(read)?;
         let digest = snapshot.root();
 
-        let (former_main, former_transfer) = (self.main.clone(), self.transfer.clone());
-        let former: Vec<&Arc<Node>> =
-            former_main.iter().chain(&former_transfer).map(|tree| &tree.root).collect();
+        let former = [&self.main, &self.transfer].map(|tree| tree.as_ref().map(|tree| tree.root.clone()));
+        let [former_main, former_transfer] = former.each_ref().map(Option::as_ref);
         let store = self.store.clone();
         let mut save = Save::new(&reader, &store, &mut self.space);
-        let root = save.node(snapshot.table().root(), &former)?;
+        let root = save.node(snapshot.table().root(), &[former_main, former_transfer, None])?;
         save.flush()?;
         let written = save.finish();
 
         let after = PageTable::of_root(root.clone(), snapshot.table().heap().clone());
         let (main, transfer) = roots(self, digest, root);
-        let mut kept: Vec<&Arc<Node>> = main.iter().chain(&transfer).map(|tree| &tree.root).collect();
+        let [new_main, new_transfer] = [&main, &transfer].map(|tree| tree.as_ref().map(|tree| &tree.root));
         let mut retired = Vec::new();
-        for old in former {
-            save::retire(old, &kept, &mut retired);
+        if let Some(old) = former_main {
+            save::retire(old, &[new_main, new_transfer, None], &mut retired);
+        }
+        if let Some(old) = former_transfer {
             // What both old trees share is retired once.
-            kept.push(old);
+            save::retire(old, &[new_main, new_transfer, former_main], &mut retired);
         }
         let maps = self.space.commit(&written.new, retired, read)?;
         self.counter += 1;

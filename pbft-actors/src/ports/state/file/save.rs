@@ -39,8 +39,8 @@ enum Tag {
     Node(Arc<Node>, Arc<Stored>),
 }
 
-/// The nodes at one place of the trees that a root record names.
-pub(super) type Durable<'a> = Vec<&'a Arc<Node>>;
+/// The nodes at one place of the trees that a root record names, or two of them.
+pub(super) type Durable<'a> = [Option<&'a Arc<Node>>; 3];
 
 impl<'a> Save<'a> {
     pub(super) fn new(reader: &'a Reader, store: &'a Arc<dyn PageStore>, space: &'a mut Space) -> Self {
@@ -57,7 +57,8 @@ impl<'a> Save<'a> {
         durable: &Durable<'_>,
     ) -> Result<Arc<Node>, PageFileError> {
         if let Some(stored) = node.stored().filter(|stored| stored.is_in(self.store))
-            && let Some(same) = durable.iter().find(|durable| is_at(durable.stored(), stored.slot()))
+            && let Some(same) =
+                durable.iter().flatten().find(|durable| is_at(durable.stored(), stored.slot()))
         {
             return Ok(Arc::clone(same));
         }
@@ -98,10 +99,11 @@ impl<'a> Save<'a> {
         &mut self,
         frame: &Arc<Frame>,
         digest: Digest,
-        durable: &[&Arc<Frame>],
+        durable: &[Option<&Arc<Frame>>],
     ) -> Result<Arc<Frame>, PageFileError> {
         if let Some(stored) = frame.stored().filter(|stored| stored.is_in(self.store))
-            && let Some(same) = durable.iter().find(|durable| is_at(durable.stored(), stored.slot()))
+            && let Some(same) =
+                durable.iter().flatten().find(|durable| is_at(durable.stored(), stored.slot()))
         {
             return Ok(Arc::clone(same));
         }
@@ -167,7 +169,7 @@ impl Written {
 /// that is damaged nobody knows the slots: they stay taken.
 pub(super) fn retire(old: &Arc<Node>, kept: &Durable<'_>, retired: &mut Vec<Retired>) {
     let Some(stored) = old.stored() else { return };
-    if kept.iter().any(|kept| is_at(kept.stored(), stored.slot())) {
+    if kept.iter().flatten().any(|kept| is_at(kept.stored(), stored.slot())) {
         return;
     }
     let mut slots = vec![stored.slot()];
@@ -179,7 +181,7 @@ pub(super) fn retire(old: &Arc<Node>, kept: &Durable<'_>, retired: &mut Vec<Reti
             Part::Node(node) => retire(node, &nodes_at(kept, slot), retired),
             Part::Page(frame) => {
                 let Some(stored) = frame.stored() else { continue };
-                if !pages_at(kept, slot).iter().any(|kept| is_at(kept.stored(), stored.slot())) {
+                if !pages_at(kept, slot).iter().flatten().any(|kept| is_at(kept.stored(), stored.slot())) {
                     retired.push(Retired { holder: stored.clone(), slots: vec![stored.slot()] });
                 }
             }
@@ -194,18 +196,19 @@ pub(super) fn share(tree: Node, known: Option<&Arc<Node>>) -> Result<Arc<Node>, 
         return Ok(known.clone());
     }
     let (level, index) = (tree.level(), tree.index());
-    let known: Durable<'_> = known.into_iter().collect();
+    let known: Durable<'_> = [known, None, None];
     let mut below = Below::empty(level);
     for (slot, part) in tree.try_below()?.children_from(0) {
         match part {
             Part::Page(frame) => {
                 let at = frame.stored().expect("a stored tree's pages are stored").slot();
-                let same = pages_at(&known, slot).into_iter().find(|known| is_at(known.stored(), at));
+                let same =
+                    pages_at(&known, slot).into_iter().flatten().find(|known| is_at(known.stored(), at));
                 below.insert_page(slot, Arc::clone(same.unwrap_or(frame)));
             }
             Part::Node(node) => {
-                let known = nodes_at(&known, slot);
-                below.insert_node(slot, share(Node::clone(node), known.first().copied())?);
+                let [known, ..] = nodes_at(&known, slot);
+                below.insert_node(slot, share(Node::clone(node), known)?);
             }
         }
     }
@@ -218,20 +221,18 @@ fn is_at(stored: Option<&Arc<Stored>>, slot: u64) -> bool {
 }
 
 /// The child nodes in a slot; none where a node cannot be read.
-fn nodes_at<'a>(nodes: &[&'a Arc<Node>], slot: u8) -> Durable<'a> {
-    let child = |node: &&'a Arc<Node>| match node.try_below().ok()?.child(slot)? {
+fn nodes_at<'a>(nodes: &Durable<'a>, slot: u8) -> Durable<'a> {
+    nodes.map(|node| match node?.try_below().ok()?.child(slot)? {
         Part::Node(child) => Some(child),
         Part::Page(_) => None,
-    };
-    nodes.iter().filter_map(child).collect()
+    })
 }
 
-fn pages_at<'a>(nodes: &[&'a Arc<Node>], slot: u8) -> Vec<&'a Arc<Frame>> {
-    let child = |node: &&'a Arc<Node>| match node.try_below().ok()?.child(slot)? {
+fn pages_at<'a>(nodes: &Durable<'a>, slot: u8) -> [Option<&'a Arc<Frame>>; 3] {
+    nodes.map(|node| match node?.try_below().ok()?.child(slot)? {
         Part::Page(child) => Some(child),
         Part::Node(_) => None,
-    };
-    nodes.iter().filter_map(child).collect()
+    })
 }
 
 /// A slot that is no page and no record; one past the end of the file is zero.

@@ -1,6 +1,7 @@
 //! Parts of a tree that lie in a page file and come into memory when they are used.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -63,8 +64,8 @@ impl Stored {
 /// A page (level 0) or node that cannot be read from its page file as it was written there.
 ///
 /// Access to a state cannot fail, so touching such a part panics with this as the payload: whoever
-/// catches it knows that the fault is this replica's disk, not the operation, and never answers it
-/// like one that panicked. Nothing wrong is ever returned. What is below a damaged node is lost, too.
+/// catches it ([`DamagedPart::catch`]) knows that the fault is this replica's disk, not the operation, and
+/// never answers it like one that panicked. Nothing wrong is ever returned. What is below a damaged node is lost, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct DamagedPart {
     pub(crate) level: u8,
@@ -72,6 +73,16 @@ pub(crate) struct DamagedPart {
 }
 
 impl DamagedPart {
+    /// Does what reads or changes a state. If that meets a damaged part it was given up half-way: the
+    /// caller takes the state back to a savepoint, or drops it. Any other panic goes on.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the executor, which uses it, comes next"))]
+    pub(crate) fn catch<T>(access: impl FnOnce() -> T) -> Result<T, Self> {
+        catch_unwind(AssertUnwindSafe(access)).map_err(|payload| match payload.downcast::<Self>() {
+            Ok(damaged) => *damaged,
+            Err(other) => resume_unwind(other),
+        })
+    }
+
     /// Gives up an access that has no way to return an error.
     pub(in crate::ports::state) fn give_up(self) -> ! {
         std::panic::panic_any(self)

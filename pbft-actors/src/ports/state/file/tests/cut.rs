@@ -114,3 +114,51 @@ fn a_power_cut_while_the_file_is_made_leaves_none_or_an_empty_one() {
         }
     }
 }
+
+#[test]
+fn a_power_cut_during_a_transfer_leaves_the_state_and_one_step_of_the_transfer() {
+    let states = states();
+    let target = Target { seq: seq(40), digest: states[5].root() };
+    // The own state is saved once, then the transfer goes from it to the last of the states.
+    let run = |disk: &Probe| -> Option<usize> {
+        let mut file = PageFile::open(Box::new(disk.clone()), NAME).ok()?;
+        file.save(seq(1), &states[0]).ok()?;
+        for (step, snapshot) in states[1..].iter().enumerate() {
+            if file.save_transfer(target, snapshot).is_err() {
+                return Some(step);
+            }
+        }
+        file.save(target.seq, &states[5]).ok().map_or(Some(5), |_| Some(6))
+    };
+    let whole = Probe::default();
+    assert_eq!(run(&whole), Some(6));
+    let created = 6;
+    for operations in created..whole.disk.operations() {
+        for seed in 0..6 {
+            let disk = Probe { has_map: seed % 2 == 0, ..Probe::default() };
+            disk.disk.fail_after(operations);
+            let steps = run(&disk);
+            disk.disk.cut_power(coin(operations * 100 + seed));
+            let mut file = disk.open();
+            check(&mut file);
+            let main = file.latest();
+            let transfer = file.transfer();
+            match (steps, main, transfer) {
+                (None, None, None) => {}
+                (steps, Some((Seq(1), main)), transfer) => {
+                    assert_eq!(main, states[0]);
+                    let steps = steps.unwrap_or(0);
+                    let so_far = transfer.map(|(found, snapshot)| {
+                        assert_eq!(found, target);
+                        (1..6).find(|step| states[*step] == snapshot).expect("one of the steps")
+                    });
+                    assert!((steps..=steps + 1).contains(&so_far.unwrap_or(0)), "{so_far:?} of {steps}");
+                }
+                (Some(5), Some((Seq(40), main)), None) => assert_eq!(main, states[5]),
+                found => panic!("after {operations} operations: {found:?}"),
+            }
+            file.save(seq(50), &states[2]).unwrap();
+            check(&mut file);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Flipped bits are found, and never answered as data.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 
 use super::*;
 use crate::ports::state::{DamagedPart, StateBuilder};
@@ -15,8 +15,7 @@ fn flip(disk: &Probe, slot: u64, offset: usize) {
 
 /// All of it, or the part that could not be read.
 fn read_all(snapshot: &Snapshot) -> Result<Vec<(u64, Page)>, DamagedPart> {
-    catch_unwind(AssertUnwindSafe(|| content(snapshot)))
-        .map_err(|payload| *payload.downcast::<DamagedPart>().expect("it says what is damaged"))
+    DamagedPart::catch(|| content(snapshot))
 }
 
 fn slot_of(file: &PageFile, level: u8, index: u64) -> u64 {
@@ -150,8 +149,8 @@ fn a_scrub_goes_in_steps_and_a_repair_writes_what_was_lost_again() {
         assert_eq!(file.verify().damaged, all);
         let snapshot = file.latest().unwrap().1;
         assert_eq!(read_all(&snapshot), Err(page(17)));
-        let below_damaged = catch_unwind(AssertUnwindSafe(|| snapshot.page(520).copied())).unwrap_err();
-        assert_eq!(below_damaged.downcast_ref(), Some(&DamagedPart { level: 1, index: 2 }));
+        let below_damaged = DamagedPart::catch(|| snapshot.page(520).copied());
+        assert_eq!(below_damaged, Err(DamagedPart { level: 1, index: 2 }));
 
         let mut builder = StateBuilder::of_snapshot(LIMITS, &snapshot);
         for DamagedPart { level, index } in all {
@@ -187,4 +186,27 @@ fn a_damaged_map_of_slots_costs_room_and_nothing_else() {
     }
     assert!(file.space.extent() > extent);
     assert_eq!(content(&disk.open().latest().unwrap().1), content(&state.snapshot()));
+}
+
+#[test]
+fn an_operation_that_meets_damage_is_told_apart_and_taken_back() {
+    let disk = Probe::mapped();
+    let mut file = disk.open();
+    file.save(seq(1), &filled(20, 1).snapshot()).unwrap();
+    flip(&disk, slot_of(&file, 0, 7), 9);
+    drop(file);
+    let file = disk.open();
+    let mut state = State::of_snapshot(LIMITS, &file.latest().unwrap().1);
+    let savepoint = state.savepoint();
+    let met = DamagedPart::catch(|| (0..20).for_each(|page| write(&mut state, page, 2)));
+    assert_eq!(met, Err(DamagedPart { level: 0, index: 7 }));
+    state.rollback(savepoint);
+    assert_eq!(state.snapshot().root(), file.latest().unwrap().1.root());
+    write(&mut state, 6, 2);
+    // A page that is written as a whole need not be read.
+    state.write(7 * PAGE_BYTES as u64, &[3; PAGE_BYTES]).unwrap();
+    assert_eq!(content(&state.snapshot()).len(), 20);
+
+    let other = catch_unwind(|| DamagedPart::catch(|| panic!("a service's own"))).unwrap_err();
+    assert_eq!(other.downcast_ref(), Some(&"a service's own"));
 }

@@ -280,3 +280,27 @@ fn a_file_of_many_groups_uses_all_of_them() {
     assert_eq!(file.space.extent(), extent);
     check(&mut file);
 }
+
+#[test]
+fn a_save_goes_on_elsewhere_while_the_state_is_used() {
+    fn moves<T: Send>() {}
+    moves::<PageFile>();
+    moves::<Saved>();
+    let disk = Probe::mapped();
+    let mut file = disk.open();
+    let mut state = filled(600, 1);
+    save_and_adopt(&mut file, 1, &mut state);
+    for round in 2..12 {
+        (0..600).step_by(7).for_each(|page| write(&mut state, page, round));
+        let snapshot = state.snapshot();
+        let (saved, content_after) = std::thread::scope(|scope| {
+            let file = &mut file;
+            let saving = scope.spawn(move || file.save(seq(round.into()), &snapshot).unwrap());
+            (0..600).step_by(3).for_each(|page| write(&mut state, page, 100 + round));
+            (saving.join().unwrap(), content(&state.snapshot()))
+        });
+        state.adopt(&saved);
+        assert!(content(&state.snapshot()) == content_after);
+        check(&mut file);
+    }
+}
