@@ -156,6 +156,13 @@ pub(crate) enum Record {
     Rejoined(LogId),
 }
 
+impl Record {
+    /// Whether anything waits until it is durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Decided { .. })
+    }
+}
+
 /// What those who watch a replica may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {

@@ -87,7 +87,7 @@ pub struct ReplicaArgs {
     /// Which replica of the cluster file to be
     #[arg(long, value_name = "I")]
     pub id: u8,
-    /// Where to keep what must not be forgotten
+    /// Where to keep what must not be forgotten [default: data/I next to the cluster file]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Keep everything in memory: after a restart the group must let the replica in again
