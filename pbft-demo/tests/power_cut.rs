@@ -90,6 +90,40 @@ fn a_replica_whose_directory_is_gone_fetches_the_state_and_votes_again() {
     assert_eq!(cluster.value(&["add", "n", "1"]), "6");
 }
 
+/// What `state` prints, or says on stderr if it fails.
+fn state(arguments: &[&str], data: &[PathBuf]) -> (bool, String) {
+    let output = common::demo().arg("state").args(arguments).args(data).output().unwrap();
+    (output.status.success(), common::text(&output.stdout) + &common::text(&output.stderr))
+}
+
+#[test]
+fn stopped_replicas_hold_the_same_state_and_damage_is_named() {
+    let mut cluster = Cluster::durable(4, 1);
+    // Past two checkpoints, K = 32: each command also opens a session.
+    for _ in 0..40 {
+        cluster.value(&["add", "n", "1"]);
+    }
+    for id in [0, 1] {
+        common::until("a stable checkpoint", || {
+            cluster.report(id).and_then(|report| report.stable_checkpoint).filter(|seq| *seq == 64)
+        });
+        let mut child = cluster.take(id);
+        assert!(terminate(&mut child).success());
+    }
+    let (one, other) = (cluster.data(0), cluster.data(1));
+    let (verified, text) = state(&["verify"], &[one.clone()]);
+    assert!(verified && text.starts_with("seq 64 root "), "{text}");
+    let (_, hashes) = state(&["hash"], &[one.clone()]);
+    assert!(hashes.lines().count() > 1 && hashes.contains("page "), "{hashes}");
+    let (equal, text) = state(&["diff"], &[one.clone(), other]);
+    assert!(equal && text.ends_with("equal\n"), "{text}");
+    let file = OpenOptions::new().read(true).write(true).open(one.join("state")).unwrap();
+    // Some page or node of the state, which begins behind the root records and the maps of free slots.
+    (4..file.metadata().unwrap().len() / 4096).for_each(|slot| flip(&file, slot * 4096 + 8));
+    let (verified, text) = state(&["verify"], &[one]);
+    assert!(!verified && text.contains("damaged"), "{text}");
+}
+
 #[test]
 fn two_replicas_cannot_share_a_directory_nor_one_take_over_anothers() {
     let mut cluster = Cluster::durable(4, 1);

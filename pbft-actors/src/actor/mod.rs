@@ -4,13 +4,10 @@
 mod builder;
 mod client;
 mod clock;
-#[cfg_attr(
-    not(any(test, feature = "measure")),
-    expect(dead_code, reason = "durable storage, which opens it, comes next")
-)]
 mod disk;
 mod gate;
 mod hub;
+mod inspect;
 mod loopback;
 #[cfg(feature = "measure")]
 pub mod measure;
@@ -23,6 +20,7 @@ mod writer;
 
 pub use builder::{ClientBuilder, GroupConfig, NotChosen, ReplicaBuilder, StartError};
 pub use client::{Ask, Client, Invoke, StopClient};
+pub use inspect::{SavedState, StateSummary};
 pub use loopback::Loopback;
 pub use replica::{
     Directory, DiskStatus, Ended, Ending, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop,

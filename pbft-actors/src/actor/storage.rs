@@ -16,15 +16,15 @@ use crate::types::LogId;
 const SEGMENT_BYTES: usize = 16 << 20;
 
 /// The name of the page file in a replica's directory.
-const STATE_FILE: &str = "state";
+pub(super) const STATE_FILE: &str = "state";
 /// What a page file that cannot be read is called from then on.
 const DAMAGED_FILE: &str = "state.damaged";
 
 /// A directory in which a replica keeps its journal and its state. After a stop of any kind it goes on
 /// where it was.
 pub struct Durable {
-    path: PathBuf,
-    disk: FileDisk,
+    pub(super) path: PathBuf,
+    pub(super) disk: FileDisk,
 }
 
 /// Why a directory cannot be used.
