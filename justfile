@@ -13,3 +13,7 @@ vopr seed runs:
 # Benchmarks.
 bench:
     cargo bench -p benches
+
+# What is too long for the gate: until it is stopped, or for so many rounds; goes on where it was.
+soak rounds="":
+    .ci/soak {{rounds}}
