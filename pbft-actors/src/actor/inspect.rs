@@ -31,7 +31,7 @@ impl Durable {
     /// A file that cannot be read.
     pub fn saved_state(self) -> Result<SavedState, StorageError> {
         let path = self.path;
-        PageFile::open(Box::new(self.disk), STATE_FILE)
+        PageFile::open(self.state, STATE_FILE)
             .map(|file| SavedState { file })
             .map_err(|cause| StorageError::State { path, cause })
     }

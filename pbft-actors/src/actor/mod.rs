@@ -14,6 +14,8 @@ pub mod measure;
 mod replica;
 mod role_actor;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod thread;
 pub mod transport;
 mod writer;

@@ -24,7 +24,8 @@ const DAMAGED_FILE: &str = "state.damaged";
 /// where it was.
 pub struct Durable {
     pub(super) path: PathBuf,
-    pub(super) disk: FileDisk,
+    journal: Box<dyn Disk>,
+    pub(super) state: Box<dyn Disk>,
 }
 
 /// Why a directory cannot be used.
@@ -67,7 +68,7 @@ impl Durable {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StorageError> {
         let path = path.as_ref().to_owned();
         match FileDisk::open(&path) {
-            Ok(disk) => Ok(Self { path, disk }),
+            Ok(disk) => Ok(Self { path, journal: Box::new(disk.clone()), state: Box::new(disk) }),
             Err(cause) => Err(StorageError::Directory { path, cause }),
         }
     }
@@ -117,45 +118,47 @@ pub(super) struct Contents {
 
 impl Durable {
     /// Reads what the directory holds.
-    pub(super) fn read(mut self, opener: &Opener, fresh: LogId) -> Result<Contents, StorageError> {
-        let path = self.path.clone();
-        let disk = Box::new(self.disk.clone());
-        let (journal, restored) = Journal::open(disk, opener, fresh, SEGMENT_BYTES)
+    pub(super) fn read(self, opener: &Opener, fresh: LogId) -> Result<Contents, StorageError> {
+        let Self { path, journal, mut state } = self;
+        let (journal, restored) = Journal::open(journal, opener, fresh, SEGMENT_BYTES)
             .map_err(|cause| StorageError::Journal { path: path.clone(), cause })?;
-        self.report(&restored.damage, restored.found);
-        let pages = match PageFile::open(Box::new(self.disk.clone()), STATE_FILE) {
-            Err(error @ PageFileError::Damaged { .. }) => {
-                tracing::error!(
-                    directory = %path.display(), %error, moved_to = DAMAGED_FILE,
-                    "the state is lost here and is fetched from the others"
-                );
-                let moved = self.disk.rename(STATE_FILE, DAMAGED_FILE).and_then(|()| self.disk.sync_names());
-                moved.map_err(|cause| StorageError::Directory { path: path.clone(), cause })?;
-                PageFile::open(Box::new(self.disk), STATE_FILE)
-            }
-            opened => opened,
-        };
-        let pages = pages.map_err(|cause| StorageError::State { path, cause })?;
+        report(&path, &restored.damage, restored.found);
+        if PageFile::is_damaged(&mut *state, STATE_FILE) {
+            tracing::error!(
+                directory = %path.display(), file = STATE_FILE, moved_to = DAMAGED_FILE,
+                "neither root record of the state is whole: it is lost here and is fetched from the others"
+            );
+            let moved = state.rename(STATE_FILE, DAMAGED_FILE).and_then(|()| state.sync_names());
+            moved.map_err(|cause| StorageError::Directory { path: path.clone(), cause })?;
+        }
+        let pages = PageFile::open(state, STATE_FILE).map_err(|cause| StorageError::State { path, cause })?;
         Ok(Contents { journal, pages, log: restored.log, remembered: restored.remembered })
     }
 
-    fn report(&self, damage: &Damage, found: bool) {
-        let directory = self.path.display();
-        if !found {
-            tracing::info!(%directory, "a new journal");
-        } else if damage.hidden {
-            tracing::error!(
-                %directory,
-                "the journal lost a promise that was certain: this replica asks the group to be let in again"
-            );
-        } else if damage.bodies + damage.groups > 0 {
-            let (copies, groups) = (damage.bodies, damage.groups);
-            tracing::warn!(
-                %directory, copies, groups,
-                "the journal is damaged; every promise was found in its second copy, check the disk"
-            );
-        } else if damage.torn {
-            tracing::info!(%directory, "the last write of the journal was not finished, as after a power cut");
-        }
+    /// A directory in memory, which fails when it is told to.
+    #[cfg(test)]
+    pub(super) fn on(disk: &crate::ports::storage::MemoryDisk) -> Self {
+        let path = PathBuf::from("memory");
+        Self { path, journal: Box::new(disk.clone()), state: Box::new(disk.clone()) }
+    }
+}
+
+fn report(path: &Path, damage: &Damage, found: bool) {
+    let directory = path.display();
+    if !found {
+        tracing::info!(%directory, "a new journal");
+    } else if damage.hidden {
+        tracing::error!(
+            %directory,
+            "the journal lost a promise that was certain: this replica asks the group to be let in again"
+        );
+    } else if damage.bodies + damage.groups > 0 {
+        let (copies, groups) = (damage.bodies, damage.groups);
+        tracing::warn!(
+            %directory, copies, groups,
+            "the journal is damaged; every promise was found in its second copy, check the disk"
+        );
+    } else if damage.torn {
+        tracing::info!(%directory, "the last write of the journal was not finished, as after a power cut");
     }
 }

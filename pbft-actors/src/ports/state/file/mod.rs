@@ -112,6 +112,11 @@ impl PageFile {
         Ok(Self { reader, store, space, counter: header.counter, main, transfer, failed: false })
     }
 
+    /// Whether there is a file of this name, and neither of its root records is whole.
+    pub(crate) fn is_damaged(disk: &mut dyn Disk, name: &str) -> bool {
+        matches!(read_headers(disk, name), Err(PageFileError::Damaged { .. }))
+    }
+
     /// The state that was saved last.
     pub(crate) fn latest(&self) -> Option<(Seq, Snapshot)> {
         self.main.as_ref().map(|tree| (tree.entry.seq, self.snapshot_of(tree)))
