@@ -46,7 +46,9 @@ pub enum Opened {
     Fetch(Verified<Fetch>),
     /// An answer, to be compared with the digest asked for.
     BatchData(Verified<BatchData>),
-    /// An answer, to be compared with the digest asked for.
+    /// An answer, to be compared with the digests that are known.
+    NodeData(Verified<NodeData>),
+    /// An answer, to be compared with the digests that are known.
     PageData(Verified<PageData>),
     /// A replica starts.
     Recall(Verified<Recall>),
@@ -220,16 +222,30 @@ impl Opener {
                     .all(|bitmap| bitmap.bytes() <= bitmap_bytes_max);
                 if bitmaps_ok { Ok(Opened::Status(status)) } else { Err(Reject::Invalid(kind)) }
             }
-            Kind::Fetch => plain(from, kind, &body).map(Opened::Fetch),
+            Kind::Fetch => {
+                let fetch: Verified<Fetch> = plain(from, kind, &body)?;
+                let valid = match &*fetch {
+                    Fetch::Batch { .. } => true,
+                    Fetch::Nodes { nodes, .. } => nodes.len() <= NODES_PER_DATA_MAX,
+                    Fetch::Pages { pages, .. } => pages.len() <= PAGES_PER_DATA_MAX,
+                };
+                if valid { Ok(Opened::Fetch(fetch)) } else { Err(Reject::Invalid(kind)) }
+            }
             Kind::BatchData => {
                 self.batch_data(body).map(|message| Opened::BatchData(Verified::new(from, message)))
             }
             Kind::PageData => {
                 let data: Verified<PageData> = plain(from, kind, &body)?;
-                if data.pages.len() > PAGES_PER_DATA_MAX {
-                    return Err(Reject::Invalid(kind));
-                }
-                Ok(Opened::PageData(data))
+                let valid = data.pages.as_ref().is_none_or(|pages| pages.len() <= PAGES_PER_DATA_MAX);
+                if valid { Ok(Opened::PageData(data)) } else { Err(Reject::Invalid(kind)) }
+            }
+            Kind::NodeData => {
+                let data: Verified<NodeData> = plain(from, kind, &body)?;
+                let valid = data.nodes.as_ref().is_none_or(|nodes| {
+                    nodes.len() <= NODES_PER_DATA_MAX
+                        && nodes.iter().all(|node| node.children.len() <= NODE_CHILDREN_MAX)
+                });
+                if valid { Ok(Opened::NodeData(data)) } else { Err(Reject::Invalid(kind)) }
             }
             Kind::Recall => plain(from, kind, &body).map(Opened::Recall),
             Kind::Recollection => {

@@ -46,7 +46,7 @@ impl Roles {
             identity: config.identity.clone(),
             binding: agreed.binding(),
         };
-        let executor = Executor::new(ExecutorConfig {
+        let mut executor = Executor::new(ExecutorConfig {
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
             state_limits: agreed.state_limits(),
@@ -64,7 +64,7 @@ impl Roles {
             quorums,
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
-            pages_max: u64::from(agreed.state_pages).saturating_mul(3),
+            state_limits: agreed.state_limits(),
             tuning: tuning.clone(),
         });
         checkpointer.remember(&remembered);

@@ -35,11 +35,9 @@ pub use page::PAGE_BYTES;
 pub(crate) use page::Page;
 pub(crate) use region::Savepoint;
 pub(crate) use snapshot::Snapshot;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the transfer by tree, which uses them, comes next")
-)]
-pub(crate) use tree::{FAN_OUT, PAGE_LEVEL, TREE_LEVELS, child_index};
+#[cfg(test)]
+pub(crate) use tree::FAN_OUT;
+pub(crate) use tree::{PAGE_LEVEL, TREE_LEVELS, child_index};
 pub use value::{VALUE_BYTES_MAX, Value, ValueMut};
 
 use arena::Arena;
@@ -159,6 +157,7 @@ impl State {
     ///
     /// # Errors
     /// Pages that do not ascend, lie outside the limits, or are all zero.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at whole states with it"))]
     pub(crate) fn from_pages<P: Borrow<Page>>(
         limits: StateLimits,
         pages: impl IntoIterator<Item = (u64, P)>,
@@ -180,10 +179,6 @@ impl State {
     }
 
     /// A state that goes on from a snapshot under the same limits.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "recovery from the page file, which uses it, comes next")
-    )]
     pub(crate) fn of_snapshot(limits: StateLimits, snapshot: &Snapshot) -> Self {
         Self { region: Region::new(snapshot.table().clone(), limits) }
     }

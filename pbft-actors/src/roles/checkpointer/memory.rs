@@ -309,8 +309,8 @@ impl Checkpointer {
         out.tell(OrdererInput::Voting(true));
         out.tell(ViewChangerInput::Voting(true));
         let unclaimed = self.taken.iter().filter(|(seq, _)| **seq > self.stable);
-        for (seq, digest) in unclaimed {
-            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
+        for (seq, snapshot) in unclaimed {
+            self.claim(Checkpoint { seq: *seq, digest: snapshot.root() }, out);
         }
     }
 

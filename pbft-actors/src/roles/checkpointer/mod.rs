@@ -2,6 +2,7 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -14,20 +15,26 @@ use crate::message::{
     Certificate, Checkpoint, Kind, Peer, Recall, Recollection, Signed, Signer, Status, Verified,
 };
 use crate::ports::config::Tuning;
+use crate::ports::state::{Snapshot, StateLimits};
 use crate::role::{
-    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role, To,
-    ViewChangerInput,
+    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role,
+    Taken, To, ViewChangerInput,
 };
 use crate::roles::RateLimit;
-use crate::types::{LogId, Now, Quorums, ReplicaId, Seq};
+use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, Seq};
 use memory::Memory;
-use transfer::Transfer;
+use serve::Server;
+use transfer::{Tickets, Transfer};
 
 /// What the checkpointer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum CheckpointTimer {
     /// Ask again for what is missing.
     Retry,
+    /// A peer has not answered what is being fetched.
+    Fetch,
+    /// Those who fetch may have more.
+    Serve,
 }
 
 /// What a checkpointer needs to know.
@@ -36,8 +43,7 @@ pub(crate) struct CheckpointerConfig {
     pub(crate) quorums: Quorums,
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
-    /// Pages that a state may have, the replica's own included.
-    pub(crate) pages_max: u64,
+    pub(crate) state_limits: StateLimits,
     pub(crate) tuning: Tuning,
 }
 
@@ -45,7 +51,7 @@ pub(crate) struct CheckpointerConfig {
 pub(crate) struct Checkpointer {
     config: CheckpointerConfig,
     /// Own checkpoints from the stable one up.
-    taken: BTreeMap<Seq, Digest>,
+    taken: BTreeMap<Seq, Snapshot>,
     /// CHECKPOINTs above the stable one, of each sender the highest few.
     votes: BTreeMap<Seq, BTreeMap<ReplicaId, Signed<Checkpoint>>>,
     /// The stable checkpoint; no certificate at seq 0.
@@ -57,6 +63,8 @@ pub(crate) struct Checkpointer {
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
     transfer: Option<Transfer>,
+    tickets: Tickets,
+    server: Server,
     memory: Memory,
     answered: RateLimit,
 }
@@ -73,6 +81,8 @@ impl Checkpointer {
             executed: Seq::ZERO,
             first_held: BTreeMap::new(),
             transfer: None,
+            tickets: Tickets::default(),
+            server: Server::default(),
             memory: Memory::default(),
             answered: RateLimit::default(),
         }
@@ -106,10 +116,10 @@ impl Checkpointer {
         self.config.signer.sender
     }
 
-    fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+    fn on_start(&mut self, now: Now, genesis: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
-        self.taken.insert(genesis.seq, genesis.digest);
-        out.tell(OrdererInput::OwnCheckpoint(genesis));
+        out.tell(OrdererInput::OwnCheckpoint(genesis.checkpoint()));
+        self.taken.insert(genesis.seq, genesis.snapshot);
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
         for (replica, log) in self.memory.logs() {
             out.tell(ViewChangerInput::Log { replica, log });
@@ -123,9 +133,10 @@ impl Checkpointer {
         out.arm(CheckpointTimer::Retry, now.monotonic.plus(self.config.tuning.status_interval));
     }
 
-    fn on_taken(&mut self, now: Now, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+    fn on_taken(&mut self, now: Now, taken: Taken, out: &mut Outbox<CheckpointTimer>) {
+        let checkpoint = taken.checkpoint();
         self.executed = self.executed.max(checkpoint.seq);
-        self.taken.insert(checkpoint.seq, checkpoint.digest);
+        self.taken.insert(taken.seq, taken.snapshot);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.try_ahead(now, out);
         self.try_vote_again(now, out);
@@ -207,14 +218,14 @@ impl Checkpointer {
         if self.ahead.as_ref().is_none_or(|ahead| ahead.checkpoint.seq < checkpoint.seq) {
             self.ahead = Some(certificate.clone());
         }
-        match self.taken.get(&checkpoint.seq) {
-            Some(own) if *own == checkpoint.digest => self.advance(now, certificate, out),
+        match self.taken.get(&checkpoint.seq).map(Snapshot::root) {
+            Some(own) if own == checkpoint.digest => self.advance(now, certificate, out),
             Some(own) => {
-                out.event(Event::Diverged { seq: checkpoint.seq, own: *own, stable: checkpoint.digest });
-                self.start_transfer(now, checkpoint, self.holders(&certificate), out);
+                out.event(Event::Diverged { seq: checkpoint.seq, own, stable: checkpoint.digest });
+                self.start_transfer(now, checkpoint, self.others(), out);
             }
             // Executed later, or fetched once the others dropped what leads there.
-            None => {}
+            None => self.go_on(now, out),
         }
     }
 
@@ -228,8 +239,8 @@ impl Checkpointer {
         counting.count() >= self.config.quorums.weak()
     }
 
-    fn holders(&self, certificate: &Certificate) -> Vec<ReplicaId> {
-        certificate.votes.iter().map(|vote| vote.sender).filter(|id| *id != self.own()).collect()
+    fn others(&self) -> Vec<ReplicaId> {
+        self.config.quorums.others(self.own()).collect()
     }
 
     /// A certificate that was ahead may have been reached.
@@ -238,7 +249,7 @@ impl Checkpointer {
             self.on_certificate(now, ahead, out);
         }
         let reached: Vec<Checkpoint> =
-            self.taken.iter().map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }).collect();
+            self.taken.iter().map(|(seq, own)| Checkpoint { seq: *seq, digest: own.root() }).collect();
         for checkpoint in reached {
             if checkpoint.seq > self.stable {
                 self.try_certificate(now, checkpoint, out);
@@ -295,7 +306,7 @@ impl Role for Checkpointer {
     fn on_input(&mut self, now: Now, input: CheckpointerInput, out: &mut Outbox<CheckpointTimer>) {
         match input {
             CheckpointerInput::Start(genesis) => self.on_start(now, genesis, out),
-            CheckpointerInput::Taken(checkpoint) => self.on_taken(now, checkpoint, out),
+            CheckpointerInput::Taken(taken) => self.on_taken(now, taken, out),
             CheckpointerInput::Executed(seq) => self.executed = self.executed.max(seq),
             CheckpointerInput::Checkpoint(vote) => {
                 if vote.sender != self.own() {
@@ -307,6 +318,8 @@ impl Role for Checkpointer {
                 self.on_certificate(now, Arc::new(certificate.into_inner()), out);
             }
             CheckpointerInput::Status(status) => self.on_status(now, &status, out),
+            CheckpointerInput::Fetch(fetch) => self.on_fetch(now, fetch, out),
+            CheckpointerInput::NodeData(data) => self.on_node_data(now, &data, out),
             CheckpointerInput::PageData(data) => self.on_page_data(now, &data, out),
             CheckpointerInput::Chosen { checkpoint, holders } => {
                 if self.executed < checkpoint.seq {
@@ -314,9 +327,8 @@ impl Role for Checkpointer {
                     self.start_transfer(now, checkpoint, holders, out);
                 }
             }
-            CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
+            CheckpointerInput::Installed(taken) => self.on_installed(now, taken, out),
             CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
-            CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
             CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
@@ -330,7 +342,10 @@ impl Role for Checkpointer {
                 self.arm(now, out);
                 self.retry_transfer(now, out);
                 self.retry_memory(now, out);
+                self.drop_unfetched(now);
             }
+            CheckpointTimer::Fetch => self.on_fetch_due(now, out),
+            CheckpointTimer::Serve => self.on_serve_due(now, out),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The executor: the only one who touches the state. Executes the committed prefix, remembers what
-//! it answered, takes checkpoints and hands out their pages (PROTOCOL 4, 6 and 8).
+//! it answered, takes checkpoints and becomes those that were fetched (PROTOCOL 4, 6 and 8).
 
 mod client_table;
 mod execute;
@@ -11,14 +11,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::crypto::Digest;
-use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Request, Verified};
+use crate::message::{Batch, Outcome, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
-use crate::ports::state::{Snapshot, State, StateLimits};
-use crate::role::{BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, To};
-use crate::roles::RateLimit;
+use crate::ports::state::{State, StateLimits};
+use crate::role::{
+    BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Role, Taken, To,
+};
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
 use client_table::{ClientTable, Executed, Lookup};
@@ -47,12 +46,10 @@ pub(crate) struct Executor {
     executed: Seq,
     /// The state went back to repair itself: what the orderer sent before it heard of that is void.
     rewound: bool,
-    /// The first page in which the own state differed from the group's, until it was said.
-    repaired: Option<u64>,
     /// Agreed time of the last batch that had one.
     time: Wall,
-    snapshots: BTreeMap<Seq, Snapshot>,
-    fetched: RateLimit,
+    /// What the own state was at each checkpoint from the stable one up.
+    roots: BTreeMap<Seq, Digest>,
     view: View,
 }
 
@@ -65,10 +62,8 @@ impl Executor {
             members: Members::default(),
             executed: Seq::ZERO,
             rewound: false,
-            repaired: None,
             time: Wall(0),
-            snapshots: BTreeMap::new(),
-            fetched: RateLimit::default(),
+            roots: BTreeMap::new(),
             view: View(0),
         };
         executor.take_checkpoint();
@@ -94,9 +89,8 @@ impl Executor {
     }
 
     /// The state the replica starts with.
-    pub(crate) fn genesis(&self) -> Checkpoint {
-        let digest = self.snapshots.get(&Seq::ZERO).map_or(Digest::default(), Snapshot::root);
-        Checkpoint { seq: Seq::ZERO, digest }
+    pub(crate) fn genesis(&mut self) -> Taken {
+        Taken { seq: self.executed, snapshot: self.state.snapshot() }
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
@@ -148,13 +142,12 @@ impl Role for Executor {
     type Input = ExecutorInput;
     type Timer = NoTimer;
 
-    fn on_input(&mut self, now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
+    fn on_input(&mut self, _now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
         match input {
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
-            ExecutorInput::Stable(seq) => self.snapshots = self.snapshots.split_off(&seq),
-            ExecutorInput::Fetch(fetch) => self.on_fetch(now, &fetch, out),
-            ExecutorInput::Install { checkpoint, pages } => self.on_install(checkpoint, pages, out),
+            ExecutorInput::Stable(seq) => self.roots = self.roots.split_off(&seq),
+            ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
         }
     }
