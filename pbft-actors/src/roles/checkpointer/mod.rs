@@ -21,10 +21,10 @@ use crate::role::{
     Taken, To, ViewChangerInput,
 };
 use crate::roles::RateLimit;
-use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, Seq};
+use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, ReplicaSet, Seq};
 use memory::Memory;
 use serve::Server;
-use transfer::{Tickets, Transfer};
+use transfer::{Target, Tickets, Transfer};
 
 /// What the checkpointer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +62,8 @@ pub(crate) struct Checkpointer {
     executed: Seq,
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
+    /// What the view starts from, while it is above what was executed.
+    chosen: Option<Target>,
     transfer: Option<Transfer>,
     tickets: Tickets,
     server: Server,
@@ -80,6 +82,7 @@ impl Checkpointer {
             ahead: None,
             executed: Seq::ZERO,
             first_held: BTreeMap::new(),
+            chosen: None,
             transfer: None,
             tickets: Tickets::default(),
             server: Server::default(),
@@ -145,6 +148,7 @@ impl Checkpointer {
             self.claim(checkpoint, out);
         }
         self.try_end_transfer(out);
+        self.try_chosen(now, out);
     }
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
@@ -226,6 +230,15 @@ impl Checkpointer {
             }
             // Executed later, or fetched once the others dropped what leads there.
             None => self.go_on(now, out),
+        }
+    }
+
+    /// A peer shows its stable checkpoint.
+    fn on_shown(&mut self, now: Now, certificate: Verified<Certificate>, out: &mut Outbox<CheckpointTimer>) {
+        let (peer, certificate) = (certificate.from(), Arc::new(certificate.into_inner()));
+        self.on_certificate(now, certificate.clone(), out);
+        if let (Peer::Replica(peer), true) = (peer, self.is_of_this_life(&certificate)) {
+            self.on_offer(now, peer, certificate.checkpoint, out);
         }
     }
 
@@ -315,20 +328,19 @@ impl Role for Checkpointer {
             }
             CheckpointerInput::OwnCheckpoint(vote) => self.on_vote(now, vote, out),
             CheckpointerInput::Certificate(certificate) => {
-                self.on_certificate(now, Arc::new(certificate.into_inner()), out);
+                self.on_shown(now, certificate, out);
             }
             CheckpointerInput::Status(status) => self.on_status(now, &status, out),
             CheckpointerInput::Fetch(fetch) => self.on_fetch(now, fetch, out),
             CheckpointerInput::NodeData(data) => self.on_node_data(now, &data, out),
             CheckpointerInput::PageData(data) => self.on_page_data(now, &data, out),
             CheckpointerInput::Chosen { checkpoint, holders } => {
-                if self.executed < checkpoint.seq {
-                    let holders = holders.iter().filter(|id| *id != self.own()).collect();
-                    self.start_transfer(now, checkpoint, holders, out);
-                }
+                self.on_chosen(now, checkpoint, holders, out);
             }
             CheckpointerInput::Installed(taken) => self.on_installed(now, taken, out),
-            CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
+            CheckpointerInput::InstallNeedless(checkpoint) => {
+                self.on_install_needless(now, checkpoint, out);
+            }
             CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),

@@ -19,7 +19,7 @@ const PATIENCE_INTERVALS: u64 = 4;
 
 /// A checkpoint that is worth fetching, and who should have it.
 #[derive(Clone)]
-struct Target {
+pub(super) struct Target {
     checkpoint: Checkpoint,
     holders: Vec<ReplicaId>,
 }
@@ -27,8 +27,11 @@ struct Target {
 /// A state on its way here.
 pub(super) struct Transfer {
     target: Target,
-    /// A later checkpoint that came up meanwhile.
-    later: Option<Target>,
+    /// What peers said is stable at them, in answer to a question for what is no longer held. They
+    /// keep it for this replica, so going for it ends, however fast the group moves on.
+    offers: BTreeMap<ReplicaId, Checkpoint>,
+    /// Whose offer was taken last: a liar gets no more than its turn.
+    taken_from: ReplicaId,
     difference: Difference,
     peers: Peers,
     pages: u64,
@@ -106,6 +109,14 @@ impl Transfer {
         }
     }
 
+    /// The offer whose turn it is.
+    fn take_offer(&mut self) -> Option<Checkpoint> {
+        let mut after = self.offers.keys().copied().filter(|id| *id > self.taken_from);
+        let next = after.next().or_else(|| self.offers.keys().next().copied())?;
+        self.taken_from = next;
+        self.offers.remove(&next)
+    }
+
     fn leave(&mut self, peer: ReplicaId, standing: Standing) {
         let parts = self.peers.leave(peer, standing);
         self.difference.give_back(&parts);
@@ -118,7 +129,8 @@ impl Transfer {
             self.difference.give_back(&request.parts);
         }
         let Some(parts) = parts else {
-            if request.is_some() {
+            if let Some(request) = request {
+                self.peers.on_answered(now.monotonic, &request);
                 self.leave(peer, Standing::Behind);
             }
             return Some(());
@@ -176,20 +188,17 @@ impl Checkpointer {
         if holders.is_empty() {
             return;
         }
-        let target = Target { checkpoint, holders };
-        if let Some(running) = &mut self.transfer {
-            let known = running.later.as_ref().unwrap_or(&running.target).checkpoint.seq;
-            if known < checkpoint.seq {
-                running.later = Some(target);
-            }
+        if self.transfer.is_some() {
             self.go_on(now, out);
             return;
         }
-        let (_, newest) = self.taken.last_key_value().expect("the stable checkpoint is here");
+        let target = Target { checkpoint, holders };
+        let (_, newest) = self.taken.last_key_value().expect("a replica starts with a checkpoint");
         let patience = Millis(self.config.tuning.status_interval.0 * PATIENCE_INTERVALS);
         let mut transfer = Transfer {
             target: target.clone(),
-            later: None,
+            offers: BTreeMap::new(),
+            taken_from: self.own(),
             difference: Difference::new(self.config.state_limits, newest),
             peers: Peers::new(self.config.quorums.others(self.own()), patience),
             pages: 0,
@@ -259,12 +268,30 @@ impl Checkpointer {
         self.go_on(now, out);
     }
 
+    /// A peer shows what is stable at it.
+    pub(super) fn on_offer(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        checkpoint: Checkpoint,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        if let Some(transfer) = &mut self.transfer {
+            transfer.offers.insert(peer, checkpoint);
+            self.go_on(now, out);
+        }
+    }
+
     /// The next step of a transfer: follow the group, end, or ask for more.
     pub(super) fn go_on(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
-        let later = self.later_target();
-        let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.installing) else { return };
-        if let Some(later) = later.filter(|_| !transfer.peers.has_hope()) {
-            transfer.aim(now, later, &mut self.tickets, out);
+        let waits = |transfer: &Transfer| transfer.installing || transfer.peers.has_hope();
+        if self.transfer.as_ref().is_none_or(|transfer| transfer.installing) {
+            return;
+        }
+        let next = if self.transfer.as_ref().is_none_or(waits) { None } else { self.next_target() };
+        let Some(transfer) = &mut self.transfer else { return };
+        if let Some(next) = next {
+            transfer.aim(now, next, &mut self.tickets, out);
         }
         if !transfer.difference.is_done() {
             transfer.ask(now, &mut self.tickets, out);
@@ -280,20 +307,61 @@ impl Checkpointer {
         out.tell(ExecutorInput::Install(Install { taken, pages, bytes, repairs }));
     }
 
-    /// The latest checkpoint beyond the one that is being fetched.
-    fn later_target(&self) -> Option<Target> {
-        let running = self.transfer.as_ref()?;
-        let ahead = self.ahead.as_ref().filter(|ahead| self.is_of_this_life(ahead));
-        let ahead = ahead.map(|ahead| Target { checkpoint: ahead.checkpoint, holders: self.others() });
-        let later = running.later.clone().into_iter().chain(ahead);
-        later
-            .filter(|later| later.checkpoint.seq > running.target.checkpoint.seq)
-            .max_by_key(|later| later.checkpoint.seq)
+    /// Another checkpoint that is worth fetching now that nobody serves the one that was: what a peer
+    /// offers, each in turn, or else the latest.
+    fn next_target(&mut self) -> Option<Target> {
+        let others = self.others();
+        while let Some(checkpoint) = self.transfer.as_mut().and_then(Transfer::take_offer) {
+            if self.is_of_use(checkpoint) {
+                return Some(Target { checkpoint, holders: others });
+            }
+        }
+        let running = self.transfer.as_ref()?.target.checkpoint.seq;
+        let ahead = self.ahead.as_ref().map(|ahead| Target { checkpoint: ahead.checkpoint, holders: others });
+        let latest = ahead.into_iter().chain(self.chosen.clone()).max_by_key(|target| target.checkpoint.seq);
+        latest.filter(|latest| latest.checkpoint.seq > running && self.is_of_use(latest.checkpoint))
     }
 
-    pub(super) fn on_install_needless(&mut self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+    /// Whether a checkpoint is another one than the one that is being fetched, and beyond this replica.
+    fn is_of_use(&self, checkpoint: Checkpoint) -> bool {
+        let Some(target) = self.transfer.as_ref().map(|transfer| transfer.target.checkpoint) else {
+            return false;
+        };
+        // One that repairs itself has executed what it fetches.
+        let beyond = if target.seq > self.executed { self.executed } else { self.stable };
+        checkpoint != target && checkpoint.seq > beyond
+    }
+
+    /// A view starts from a checkpoint that these list.
+    pub(super) fn on_chosen(
+        &mut self,
+        now: Now,
+        checkpoint: Checkpoint,
+        holders: ReplicaSet,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
+        let holders = holders.iter().filter(|id| *id != self.own()).collect();
+        self.chosen = Some(Target { checkpoint, holders });
+        self.try_chosen(now, out);
+    }
+
+    /// Fetches what the view starts from, unless it is here; another transfer ends first.
+    pub(super) fn try_chosen(&mut self, now: Now, out: &mut Outbox<CheckpointTimer>) {
+        self.chosen.take_if(|chosen| chosen.checkpoint.seq <= self.executed);
+        if let Some(Target { checkpoint, holders }) = self.chosen.clone() {
+            self.start_transfer(now, checkpoint, holders, out);
+        }
+    }
+
+    pub(super) fn on_install_needless(
+        &mut self,
+        now: Now,
+        checkpoint: Checkpoint,
+        out: &mut Outbox<CheckpointTimer>,
+    ) {
         if self.transfer.take_if(|transfer| transfer.target.checkpoint == checkpoint).is_some() {
             self.tell_transferring(false, out);
+            self.try_chosen(now, out);
         }
     }
 

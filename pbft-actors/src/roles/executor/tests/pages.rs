@@ -163,7 +163,7 @@ fn a_diverged_replica_goes_back_to_the_groups_checkpoint_and_on_from_there() {
 
 #[test]
 fn what_was_on_its_way_before_the_replica_went_back_is_void() {
-    let (mut donor, checkpoint) = eventful();
+    let (_, checkpoint) = eventful();
     let mut executor = diverged();
     install(&mut executor, &checkpoint);
     let void = execute_null(&mut executor, 7);
