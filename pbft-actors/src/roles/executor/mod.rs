@@ -76,6 +76,12 @@ impl Executor {
         &self.state
     }
 
+    /// The state, to be damaged.
+    #[cfg(test)]
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
     /// The last batch executed.
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn executed(&self) -> Seq {
