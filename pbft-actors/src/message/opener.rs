@@ -384,3 +384,52 @@ fn decoded<T: DeserializeOwned>(kind: Kind, body: &Bytes) -> Result<T, Reject> {
 fn plain<T: DeserializeOwned>(from: Peer, kind: Kind, body: &Bytes) -> Result<Verified<T>, Reject> {
     decoded(kind, body).map(|message| Verified::new(from, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Identity;
+    use crate::types::{Quorums, ReplicaId};
+
+    fn opens<M: Serialize>(kind: Kind, message: &M) -> bool {
+        let own = Peer::Replica(ReplicaId(0));
+        let quorums = Quorums::new(4).unwrap();
+        let keys = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
+        let opener =
+            Opener { keyring: Keyring::new(own, quorums, Binding::default(), keys), interval: 4, window: 8 };
+        let body = codec::encode(message);
+        assert!(body.len() < BODY_BYTES_MAX, "what is within its limits fits a frame");
+        match opener.open(Peer::Replica(ReplicaId(1)), kind, body.into()) {
+            Ok(_) => true,
+            Err(Reject::Invalid(invalid)) if invalid == kind => false,
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_and_given_in_one_message_is_limited() {
+        let (seq, ticket) = (Seq(u64::MAX), u64::MAX);
+        let pages = |count| Fetch::Pages { seq, ticket, pages: vec![u64::MAX; count] };
+        let nodes = |count| Fetch::Nodes { seq, ticket, nodes: vec![(u8::MAX, u64::MAX); count] };
+        assert!(
+            opens(Kind::Fetch, &pages(PAGES_PER_DATA_MAX)) && opens(Kind::Fetch, &nodes(NODES_PER_DATA_MAX))
+        );
+        assert!(!opens(Kind::Fetch, &pages(PAGES_PER_DATA_MAX + 1)));
+        assert!(!opens(Kind::Fetch, &nodes(NODES_PER_DATA_MAX + 1)));
+
+        let page = (u64::MAX, Bytes::from(vec![255; 4_096]));
+        let data = |count| PageData { seq, ticket, pages: Some(vec![page.clone(); count]) };
+        assert!(opens(Kind::PageData, &data(PAGES_PER_DATA_MAX)));
+        assert!(!opens(Kind::PageData, &data(PAGES_PER_DATA_MAX + 1)));
+
+        let node = |children| TreeNode {
+            level: 1,
+            index: u64::MAX,
+            children: vec![(u8::MAX, Digest([255; Digest::BYTES])); children],
+        };
+        let data = |count, children| NodeData { seq, ticket, nodes: Some(vec![node(children); count]) };
+        assert!(opens(Kind::NodeData, &data(NODES_PER_DATA_MAX, NODE_CHILDREN_MAX)));
+        assert!(!opens(Kind::NodeData, &data(NODES_PER_DATA_MAX + 1, 1)));
+        assert!(!opens(Kind::NodeData, &data(1, NODE_CHILDREN_MAX + 1)));
+    }
+}

@@ -113,10 +113,8 @@ fn recalls_with(
         votes: Vec::new(),
         view_change: None,
     };
-    CheckpointerInput::Recollection(from(
-        id,
-        ProvenRecollection { recollection, certificate, view_change: None },
-    ))
+    let proven = ProvenRecollection { recollection, certificate, view_change: None };
+    CheckpointerInput::Recollection(Box::new(from(id, proven)))
 }
 
 fn status(id: u8, stable: u64, first_held: u64) -> CheckpointerInput {

@@ -54,10 +54,13 @@ impl<'a> Part<'a> {
         }
     }
 
+    fn is(&self, wanted: &Wanted) -> bool {
+        self.place == wanted.0 && self.digest == Some(wanted.1)
+    }
+
     /// Puts it where exactly this is wanted; false if it is not.
     pub(super) fn put(&self, difference: &mut Difference) -> bool {
-        let wanted = difference.wants(self.place);
-        if wanted.is_none() || wanted != self.digest {
+        if !difference.wants(self.place).is_some_and(|digest| self.is(&(self.place, digest))) {
             return false;
         }
         match self.content {
@@ -73,12 +76,11 @@ impl<'a> Part<'a> {
 
 /// Whether these are the parts that were asked for, all of them, with their digests.
 pub(super) fn is_all_of(parts: &[Part<'_>], wanted: &[Wanted]) -> bool {
-    let same = |(part, wanted): (&Part<'_>, &Wanted)| part.place == wanted.0 && part.digest == Some(wanted.1);
-    parts.len() == wanted.len() && parts.iter().zip(wanted).all(same)
+    parts.len() == wanted.len() && parts.iter().zip(wanted).all(|(part, wanted)| part.is(wanted))
 }
 
 /// Whether none of these contradicts what is wanted. The answer to a question that was given up is
 /// as good as any other.
 pub(super) fn is_none_wrong(parts: &[Part<'_>], difference: &Difference) -> bool {
-    parts.iter().all(|part| difference.wants(part.place).is_none_or(|wanted| part.digest == Some(wanted)))
+    parts.iter().all(|part| difference.wants(part.place).is_none_or(|digest| part.is(&(part.place, digest))))
 }
