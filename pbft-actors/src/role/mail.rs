@@ -206,7 +206,7 @@ pub(crate) enum CheckpointerInput {
     },
     /// From the view changer: a replica that starts asks what is known of it.
     Recall(Recalled),
-    Recollection(Box<Verified<ProvenRecollection>>),
+    Recollection(Verified<ProvenRecollection>),
     /// From the executor: a REJOIN is executed.
     Rejoined(Rejoined),
 }

@@ -144,6 +144,8 @@ fn a_primary_that_lacks_one_commit_leaves_its_view_too() {
         cluster.settles();
         cluster.wait(SECOND);
         (n - f..n).for_each(|id| cluster.turn(r(id), Mute));
+        // With one delay for all no COMMIT overtakes a PREPARE.
+        cluster.network.set_plan(LinkPlan { delay_min: 1_000, delay_max: 1_000, ..LinkPlan::HEALED });
         // The first ones hear of each other until they prepared; the f after them miss nothing.
         let stuck: Vec<usize> = (0..n - 2 * f).collect();
         cluster.heard = Some(Vec::new());
