@@ -23,6 +23,11 @@ fn describe(recorder: PrometheusHandle) -> PrometheusHandle {
     metrics::describe_counter!("pbft_operations_total", "Operations executed since the replica started");
     metrics::describe_counter!("pbft_view_changes_total", "View changes the replica took part in");
     metrics::describe_counter!("pbft_rejected_total", "What was refused, by reason");
+    metrics::describe_counter!("pbft_journal_syncs_total", "Syncs of the journal");
+    metrics::describe_counter!("pbft_journal_sync_microseconds_total", "Time that they took together");
+    metrics::describe_counter!("pbft_journal_records_total", "Records written to the journal");
+    metrics::describe_counter!("pbft_state_saves_total", "Checkpoints written to disk");
+    metrics::describe_counter!("pbft_state_save_microseconds_total", "Time that these took together");
     metrics::describe_gauge!("pbft_view", "The view that the replica is in, or moves to");
     metrics::describe_gauge!("pbft_last_executed", "The last batch executed");
     metrics::describe_gauge!(
@@ -41,6 +46,15 @@ fn note(id: u8, report: &ReplicaReport) {
     for (reason, count) in &report.rejected {
         let labels = [("replica", replica.clone()), ("reason", reason.clone())];
         counter!("pbft_rejected_total", &labels).absolute(*count);
+    }
+    if let Some(disk) = &report.disk {
+        counter!("pbft_journal_syncs_total", "replica" => replica.clone()).absolute(disk.syncs);
+        counter!("pbft_journal_sync_microseconds_total", "replica" => replica.clone())
+            .absolute(disk.sync_micros);
+        counter!("pbft_journal_records_total", "replica" => replica.clone()).absolute(disk.records);
+        counter!("pbft_state_saves_total", "replica" => replica.clone()).absolute(disk.saves);
+        counter!("pbft_state_save_microseconds_total", "replica" => replica.clone())
+            .absolute(disk.save_micros);
     }
     gauge!("pbft_view", "replica" => replica.clone()).set(report.view as f64);
     gauge!("pbft_last_executed", "replica" => replica.clone()).set(report.last_executed as f64);

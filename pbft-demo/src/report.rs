@@ -34,8 +34,25 @@ pub struct ReplicaReport {
     pub clients: Vec<u32>,
     /// View changes it took part in since it started.
     pub view_changes: u64,
+    /// What its disk did since it started; none in memory mode.
+    pub disk: Option<DiskReport>,
     /// What was refused since it started, by reason.
     pub rejected: BTreeMap<String, u64>,
+}
+
+/// What a replica's disk did since the replica started.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// Syncs of the journal.
+    pub syncs: u64,
+    /// Time that they took together, in microseconds.
+    pub sync_micros: u64,
+    /// Records written to the journal.
+    pub records: u64,
+    /// Checkpoints written.
+    pub saves: u64,
+    /// Time that these took together, in microseconds.
+    pub save_micros: u64,
 }
 
 /// One replica among those asked.
@@ -81,6 +98,13 @@ impl ReplicaReport {
             peers: status.replicas.iter().map(|id| id.0).collect(),
             clients: status.clients.iter().map(|id| id.0).collect(),
             view_changes: status.view_changes,
+            disk: status.disk.map(|disk| DiskReport {
+                syncs: disk.syncs,
+                sync_micros: disk.sync_micros,
+                records: disk.records,
+                saves: disk.saves,
+                save_micros: disk.save_micros,
+            }),
             rejected: status.rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
         }
     }

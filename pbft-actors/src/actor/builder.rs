@@ -13,13 +13,14 @@ use super::gate::{ClientGate, Rejections, ReplicaGate};
 use super::hub::{Hub, Mailboxes, Wire};
 use super::replica::{Replica, SetHub};
 use super::role_actor::{InFlight, RoleActor};
+use super::storage::{Durable, Storage, StorageError};
 use super::transport::{Node, Transport, TransportError};
+use super::writer::{DiskCounts, Writers};
 use super::{clock, thread};
 use crate::crypto::{Identity, PublicKey};
 use crate::message::{Keyring, Opener, Peer};
 use crate::ports::config::{Agreed, Tuning, Violation};
 use crate::ports::service::Service;
-use crate::ports::storage::Memory;
 use crate::replica::{ReplicaConfig, Roles};
 use crate::role::Remembered;
 use crate::roles::client::{self as role, ClientConfig, ClientTuning};
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The transport did not start.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The directory cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// No thread could be started.
     #[error("no thread for the node: {0}")]
     Thread(String),
@@ -89,7 +93,7 @@ impl<J, T> ReplicaBuilder<NotChosen, J, T> {
 
 impl<S, T> ReplicaBuilder<S, NotChosen, T> {
     /// Where it keeps what it must not forget.
-    pub fn storage(self, storage: Memory) -> ReplicaBuilder<S, Memory, T> {
+    pub fn storage<J: Storage>(self, storage: J) -> ReplicaBuilder<S, J, T> {
         let Self { group, id, identity, service, transport, .. } = self;
         ReplicaBuilder { group, id, identity, service, storage, transport }
     }
@@ -103,14 +107,14 @@ impl<S, J> ReplicaBuilder<S, J, NotChosen> {
     }
 }
 
-impl<S: Service, T: Transport> ReplicaBuilder<S, Memory, T> {
+impl<S: Service, J: Storage, T: Transport> ReplicaBuilder<S, J, T> {
     /// Starts the replica on a thread of its own, under any kind of main.
     ///
     /// # Errors
     /// Every broken rule of the configuration at once, a key that is not this replica's, an address
-    /// that cannot be used.
+    /// that cannot be used, a directory that is another replica's, in use or cannot be read.
     pub fn start(self) -> Result<Addr<Replica>, StartError> {
-        let Self { mut group, id, identity, service, storage: Memory, transport } = self;
+        let Self { mut group, id, identity, service, storage, transport } = self;
         group.agreed.service = S::NAME.to_owned();
         group.agreed.service_version = S::VERSION;
         group.check()?;
@@ -118,7 +122,7 @@ impl<S: Service, T: Transport> ReplicaBuilder<S, Memory, T> {
             return Err(StartError::Identity(format!("replica {id}")));
         }
         thread::spawn(format!("pbft-replica-{id}"), move || {
-            start_replica(group, id, identity, service, transport)
+            start_replica(group, id, identity, service, storage.into_durable(), transport)
         })
     }
 }
@@ -128,11 +132,15 @@ fn start_replica<S: Service, T: Transport>(
     id: ReplicaId,
     identity: Identity,
     service: S,
+    storage: Option<Durable>,
     transport: T,
 ) -> Result<(Addr<Replica>, impl Future<Output = ()>), StartError> {
     let (ended, end) = oneshot::channel();
     let agreed = Arc::new(group.agreed.clone());
-    let log = clock::log_id();
+    let opener = group.opener(Peer::Replica(id));
+    let fresh = clock::log_id();
+    let contents = storage.map(|durable| durable.read(&opener, fresh)).transpose()?;
+    let log = contents.as_ref().map_or(fresh, |contents| contents.log);
     let config = ReplicaConfig {
         own: id,
         identity: identity.clone(),
@@ -142,11 +150,21 @@ fn start_replica<S: Service, T: Transport>(
         service: Arc::new(service),
         entropy: clock::entropy(),
     };
-    let opener = Arc::new(RwLock::new(group.opener(Peer::Replica(id))));
+    let opener = Arc::new(RwLock::new(opener));
     let (in_flight, rejections) = (InFlight::default(), Arc::new(Rejections::default()));
-    let replica = Replica::new(id, opener.clone(), rejections.clone(), ended).start();
+    let counts = contents.as_ref().map(|_| Arc::new(DiskCounts::default()));
+    let replica = Replica::new(id, opener.clone(), rejections.clone(), counts.clone(), ended).start();
     let hub = Hub::new(id, agreed.quorums(), in_flight.clone(), replica.clone()).start();
-    let (roles, first) = Roles::new(&config, Remembered::default());
+    let (mut writers, mut threads, mut remembered, mut saved) =
+        (None, Vec::new(), Remembered::default(), None);
+    if let Some(contents) = contents {
+        remembered = contents.remembered;
+        saved = contents.pages.latest().map(|(_, snapshot)| snapshot);
+        let counts = counts.unwrap_or_default();
+        let started = Writers::start(id, contents.journal, contents.pages, hub.clone(), counts)?;
+        (writers, threads) = (Some(started.0), started.1);
+    }
+    let (roles, first) = Roles::new(&config, remembered, saved);
     let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
     macro_rules! start_role {
         ($name:literal, $driver:expr) => {
@@ -169,13 +187,19 @@ fn start_replica<S: Service, T: Transport>(
     });
     let node = Node { own: Peer::Replica(id), identity, agreed, log };
     let outlet = Box::new(transport).start(node, gate)?;
-    hub.do_send(Wire { mailboxes, outlet, first });
+    hub.do_send(Wire { mailboxes, outlet, writers, first });
     replica.do_send(SetHub(hub));
     Ok((replica, async move {
         // Fails only if the actor is gone, which ends the replica just as well.
         let farewell = end.await;
         // What is queued for the links is written before the system ends.
         tokio::time::sleep(DRAIN).await;
+        // Whoever starts it again finds the directory free and everything in it.
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!(replica = %id, "a thread that writes panicked");
+            }
+        }
         if let Ok(farewell) = farewell {
             farewell.say();
         }

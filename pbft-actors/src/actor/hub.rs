@@ -3,13 +3,15 @@
 
 use actix::prelude::*;
 
-use super::replica::{Events, Replica, RoleDown};
+use super::replica::{Down, Events, Replica};
 use super::role_actor::{InFlight, Mails};
 use super::transport::{Outbound, Outlet};
+use super::writer::{DiskFailed, Durable, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, SavedState, To,
+    ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
 
@@ -47,6 +49,7 @@ pub(super) struct Mailboxes {
 pub(super) struct Wire {
     pub(super) mailboxes: Mailboxes,
     pub(super) outlet: Box<dyn Outlet>,
+    pub(super) writers: Option<Writers>,
     pub(super) first: Vec<Mail>,
 }
 
@@ -60,6 +63,8 @@ pub(super) struct Hub {
     own: ReplicaId,
     quorums: Quorums,
     stage: JournalStage,
+    /// None in memory mode.
+    writers: Option<Writers>,
     in_flight: InFlight,
     replica: Addr<Replica>,
     wired: Option<(Mailboxes, Box<dyn Outlet>)>,
@@ -81,6 +86,7 @@ impl Hub {
             own,
             quorums,
             stage: JournalStage::default(),
+            writers: None,
             in_flight,
             replica,
             wired: None,
@@ -99,12 +105,29 @@ impl Hub {
         let (mut records, mut released) = (Vec::new(), Vec::new());
         self.stage.submit(effects, &mut records, &mut released);
         if !records.is_empty() {
-            // Memory mode: what is in memory is as durable as it gets.
-            self.stage.on_durable(self.stage.written(), &mut released);
+            match &self.writers {
+                Some(writers) => writers.write(records, self.stage.written()),
+                // Memory mode: what is in memory is as durable as it gets.
+                None => self.stage.on_durable(self.stage.written(), &mut released),
+            }
         }
-        for effect in released {
+        self.release(released);
+    }
+
+    /// Does what may be done now.
+    fn release(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
             match effect {
                 Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
+                Effect::Release(seq) => {
+                    if let Some(writers) = &self.writers {
+                        writers.release(seq);
+                    }
+                }
+                Effect::Save { seq, snapshot } => match &self.writers {
+                    Some(writers) => writers.save(seq, snapshot),
+                    None => self.executor.push(ExecutorInput::Saved(SavedState { seq, saved: None })),
+                },
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
                 Effect::Send(to, message) => {
@@ -145,6 +168,15 @@ impl Hub {
         }
     }
 
+    /// Something came from outside the roles: what it leads to is a turn, too.
+    fn arrive(&mut self, work: impl FnOnce(&mut Self)) {
+        self.in_flight.raise();
+        work(self);
+        if self.in_flight.lower() {
+            self.end_turn();
+        }
+    }
+
     /// No mail is in flight: the batcher may propose, and what is to be sent leaves in one go.
     fn end_turn(&mut self) {
         self.steps = 0;
@@ -177,6 +209,7 @@ impl Handler<Wire> for Hub {
 
     fn handle(&mut self, wire: Wire, _context: &mut Self::Context) {
         self.wired = Some((wire.mailboxes, wire.outlet));
+        self.writers = wire.writers;
         wire.first.into_iter().for_each(|mail| self.sort(mail));
         self.deliver();
     }
@@ -202,7 +235,46 @@ impl Handler<RoleFailed> for Hub {
         if let Some((_, outlet)) = self.wired.take() {
             outlet.close();
         }
-        self.replica.do_send(RoleDown { role: failed.role, what: failed.what });
+        self.writers = None;
+        let why = format!("the {} panicked: {}", failed.role, failed.what);
+        self.replica.do_send(Down { why });
+        context.stop();
+    }
+}
+
+impl Handler<Durable> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, Durable(mark): Durable, _context: &mut Self::Context) {
+        self.arrive(|hub| {
+            let mut released = Vec::new();
+            hub.stage.on_durable(mark, &mut released);
+            hub.release(released);
+        });
+    }
+}
+
+impl Handler<StateSaved> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, StateSaved(state): StateSaved, _context: &mut Self::Context) {
+        self.arrive(|hub| {
+            hub.executor.push(ExecutorInput::Saved(state));
+            hub.deliver();
+        });
+    }
+}
+
+/// Nothing that waits for the disk leaves any more.
+impl Handler<DiskFailed> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, DiskFailed(why): DiskFailed, context: &mut Self::Context) {
+        if let Some((_, outlet)) = self.wired.take() {
+            outlet.close();
+        }
+        self.writers = None;
+        self.replica.do_send(Down { why });
         context.stop();
     }
 }
@@ -215,6 +287,7 @@ impl Handler<Close> for Hub {
         if let Some((_, outlet)) = self.wired.take() {
             outlet.close();
         }
+        self.writers = None;
         context.stop();
     }
 }

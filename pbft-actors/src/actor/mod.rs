@@ -4,20 +4,30 @@
 mod builder;
 mod client;
 mod clock;
+mod disk;
 mod gate;
 mod hub;
+mod inspect;
 mod loopback;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod replica;
 mod role_actor;
+mod storage;
 mod thread;
 pub mod transport;
+mod writer;
 
 pub use builder::{ClientBuilder, GroupConfig, NotChosen, ReplicaBuilder, StartError};
 pub use client::{Ask, Client, Invoke, StopClient};
+pub use inspect::{SavedState, StateSummary};
 pub use loopback::Loopback;
 pub use replica::{
-    Directory, Ended, Ending, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop, Subscribe, WhenEnded,
+    Directory, DiskStatus, Ended, Ending, Replica, ReplicaEvent, ReplicaStatus, StatusRequest, Stop,
+    Subscribe, WhenEnded,
 };
+
+pub use storage::{Durable, Storage, StorageError};
 
 pub use crate::role::Event;
 pub use crate::roles::client::{ClientTuning, Committed, InvokeError};

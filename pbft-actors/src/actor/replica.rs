@@ -1,6 +1,7 @@
 //! The address of a running replica: what it is doing, who watches it, and its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix::prelude::*;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 use super::builder::{GroupConfig, NotChosen, ReplicaBuilder};
 use super::gate::Rejections;
 use super::hub::{Close, Hub};
+use super::writer::DiskCounts;
 use crate::crypto::{Identity, PublicKey};
 use crate::message::{Checkpoint, Opener, Peer};
 use crate::role::Event;
@@ -22,6 +24,7 @@ pub struct Replica {
     hub: Option<Addr<Hub>>,
     opener: Arc<RwLock<Opener>>,
     rejections: Arc<Rejections>,
+    disk: Option<Arc<DiskCounts>>,
     peers: BTreeSet<Peer>,
     /// Why it goes down, if it was not asked to.
     fault: Option<String>,
@@ -50,8 +53,25 @@ pub struct ReplicaStatus {
     pub clients: Vec<ClientId>,
     /// View changes it took part in since it started.
     pub view_changes: u64,
+    /// What its disk did since it started; none in memory mode.
+    pub disk: Option<DiskStatus>,
     /// What was refused since it started, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
+}
+
+/// What a replica's disk did since the replica started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DiskStatus {
+    /// Syncs of the journal.
+    pub syncs: u64,
+    /// Time that they took together, in microseconds.
+    pub sync_micros: u64,
+    /// Records written to the journal.
+    pub records: u64,
+    /// States saved.
+    pub saves: u64,
+    /// Time that these took together, in microseconds.
+    pub save_micros: u64,
 }
 
 /// Asks a replica where it stands.
@@ -133,9 +153,8 @@ pub(super) struct Events(pub(super) Vec<Event>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct RoleDown {
-    pub(super) role: &'static str,
-    pub(super) what: String,
+pub(super) struct Down {
+    pub(super) why: String,
 }
 
 /// A link came up, or the last one to a peer ended.
@@ -164,6 +183,7 @@ impl Replica {
         own: ReplicaId,
         opener: Arc<RwLock<Opener>>,
         rejections: Arc<Rejections>,
+        disk: Option<Arc<DiskCounts>>,
         ended: oneshot::Sender<Farewell>,
     ) -> Self {
         Self {
@@ -173,6 +193,7 @@ impl Replica {
             hub: None,
             opener,
             rejections,
+            disk,
             peers: BTreeSet::new(),
             fault: None,
             watching_end: Vec::new(),
@@ -281,6 +302,13 @@ impl Handler<StatusRequest> for Replica {
             }
         }
         status.rejected = self.rejections.snapshot();
+        status.disk = self.disk.as_deref().map(|counts| DiskStatus {
+            syncs: counts.syncs.load(Ordering::Relaxed),
+            sync_micros: counts.sync_micros.load(Ordering::Relaxed),
+            records: counts.records.load(Ordering::Relaxed),
+            saves: counts.saves.load(Ordering::Relaxed),
+            save_micros: counts.save_micros.load(Ordering::Relaxed),
+        });
         MessageResult(status)
     }
 }
@@ -328,11 +356,11 @@ impl Handler<Events> for Replica {
     }
 }
 
-impl Handler<RoleDown> for Replica {
+impl Handler<Down> for Replica {
     type Result = ();
 
-    fn handle(&mut self, down: RoleDown, context: &mut Self::Context) {
-        self.publish(Event::Fatal { why: format!("the {} panicked: {}", down.role, down.what) });
+    fn handle(&mut self, down: Down, context: &mut Self::Context) {
+        self.publish(Event::Fatal { why: down.why });
         self.end(context);
     }
 }

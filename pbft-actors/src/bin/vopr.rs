@@ -65,6 +65,10 @@ impl Totals {
         sum.rejoins += report.rejoins;
         sum.stable_checkpoints += report.stable_checkpoints;
         sum.byzantine += report.byzantine;
+        sum.power_cuts += report.power_cuts;
+        sum.disk_failures += report.disk_failures;
+        sum.disks_lost += report.disks_lost;
+        sum.flips += report.flips;
     }
 
     fn print(&self, n: usize, seconds: f64, json: bool) {
@@ -78,6 +82,8 @@ impl Totals {
                 "frames_per_s": sum.frames as f64 / seconds, "operations": sum.operations,
                 "batches": sum.batches, "view_changes": sum.view_changes, "transfers": sum.transfers,
                 "crashes": sum.crashes, "byzantine": sum.byzantine, "rejoins": sum.rejoins,
+                "power_cuts": sum.power_cuts, "disk_failures": sum.disk_failures,
+                "disks_lost": sum.disks_lost, "flipped_bits": sum.flips,
                 "stable_checkpoints": sum.stable_checkpoints, "trace": format!("{:016x}", sum.trace),
             });
             println!("{line}");
@@ -85,7 +91,8 @@ impl Totals {
         }
         println!(
             "n={n}: {runs} runs held, {:.0} runs/s, {:.0} simulated s/s, {:.0} frames/s; {} operations, {} batches, \
-             {} view changes, {} transfers, {} crashes, {} Byzantine, {} rejoins, trace {:016x}",
+             {} view changes, {} transfers, {} crashes, {} Byzantine, {} rejoins, \
+             {} power cuts, {} failing disks, {} lost disks, {} flipped bits, trace {:016x}",
             *runs as f64 / seconds,
             simulated / seconds,
             sum.frames as f64 / seconds,
@@ -96,6 +103,10 @@ impl Totals {
             sum.crashes,
             sum.byzantine,
             sum.rejoins,
+            sum.power_cuts,
+            sum.disk_failures,
+            sum.disks_lost,
+            sum.flips,
             sum.trace,
         );
     }

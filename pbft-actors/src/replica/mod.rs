@@ -9,6 +9,8 @@ mod route;
 mod together;
 
 pub(crate) use driver::Driver;
-pub(crate) use journal::{Journal, JournalStage, Mark, Restored};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use journal::Restored;
+pub(crate) use journal::{Journal, JournalStage, Mark};
 pub(crate) use roles::{ReplicaConfig, Roles};
 pub(crate) use route::{Inbound, route};

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Driver;
@@ -5,7 +6,10 @@ use crate::crypto::{Digest, Identity};
 use crate::message::Signer;
 use crate::ports::config::{Agreed, Tuning};
 use crate::ports::service::AnyService;
-use crate::role::{CheckpointerInput, Mail, OrdererInput, Remembered, ViewChangerInput, Whereabouts};
+use crate::ports::state::Snapshot;
+use crate::role::{
+    BatcherInput, CheckpointerInput, Mail, OrdererInput, Remembered, ViewChangerInput, Whereabouts,
+};
 use crate::roles::batcher::{Batcher, BatcherConfig};
 use crate::roles::checkpointer::{Checkpointer, CheckpointerConfig};
 use crate::roles::executor::{Executor, ExecutorConfig, TableLimits};
@@ -37,7 +41,14 @@ pub(crate) struct Roles {
 
 impl Roles {
     /// The roles of a replica that starts with what it remembers, and the mail that wakes them.
-    pub(crate) fn new(config: &ReplicaConfig, remembered: Remembered) -> (Self, Vec<Mail>) {
+    ///
+    /// `saved` is the state on disk. One that cannot be read any more is as good as none: the replica
+    /// fetches it from the others.
+    pub(crate) fn new(
+        config: &ReplicaConfig,
+        remembered: Remembered,
+        saved: Option<Snapshot>,
+    ) -> (Self, Vec<Mail>) {
         let ReplicaConfig { own, agreed, tuning, service, entropy, .. } = config;
         let quorums = agreed.quorums();
         let signer = Signer {
@@ -46,7 +57,7 @@ impl Roles {
             identity: config.identity.clone(),
             binding: agreed.binding(),
         };
-        let mut executor = Executor::new(ExecutorConfig {
+        let fresh = || ExecutorConfig {
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
             state_limits: agreed.state_limits(),
@@ -57,8 +68,11 @@ impl Roles {
                 result_bytes_per_client: agreed.result_bytes_per_client,
             },
             service: service.clone(),
-        });
-        let genesis = executor.genesis();
+        };
+        let restored =
+            |snapshot| catch_unwind(AssertUnwindSafe(|| Executor::restored(fresh(), &snapshot))).ok();
+        let mut executor = saved.and_then(restored).unwrap_or_else(|| Executor::new(fresh()));
+        let genesis = executor.start();
         let mut checkpointer = Checkpointer::new(CheckpointerConfig {
             signer: signer.clone(),
             quorums,
@@ -80,11 +94,16 @@ impl Roles {
         let Remembered { peer_logs, stable, asked, entered, slots, .. } = remembered;
         let stable = stable.map_or(Seq::ZERO, |stable| stable.seq);
         orderer.remember(genesis.seq, stable, slots, peer_logs.into_keys());
-        let start = vec![
-            CheckpointerInput::Start(genesis).into(),
+        let rejoined = executor.rejoined().flat_map(|rejoined| {
+            let until = rejoined.target.max(rejoined.seq);
+            [CheckpointerInput::Rejoined(rejoined).into(), BatcherInput::Fill(until).into()]
+        });
+        let mut start: Vec<Mail> = vec![CheckpointerInput::Start(genesis).into()];
+        start.extend(rejoined);
+        start.extend([
             ViewChangerInput::Start(Whereabouts { asked, entered }).into(),
             OrdererInput::Start.into(),
-        ];
+        ]);
         let roles = Self {
             batcher: Driver::new(Batcher::new(BatcherConfig {
                 own: *own,

@@ -10,6 +10,7 @@ use crate::message::{
     Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
     encode_batch_data, encode_certificate, encode_pre_prepare,
 };
+use crate::ports::state::Snapshot;
 use crate::types::{ClientId, LogId, ReplicaId, ReplicaSet, Seq, View};
 
 /// One thing that a step of a role asks for.
@@ -25,6 +26,10 @@ pub(crate) enum Effect {
     Fence(View),
     /// What follows depends on none of the records before.
     StepEnd,
+    /// Write the state of a checkpoint to disk, then tell the executor.
+    Save { seq: Seq, snapshot: Snapshot },
+    /// Records of this seq and lower ones are needed no more.
+    Release(Seq),
     /// Let those who watch know.
     Event(Event),
 }
@@ -152,6 +157,13 @@ pub(crate) enum Record {
     Lost(LogId),
     /// It was let in again.
     Rejoined(LogId),
+}
+
+impl Record {
+    /// Whether anything waits until it is durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Decided { .. })
+    }
 }
 
 /// What those who watch a replica may want to know.

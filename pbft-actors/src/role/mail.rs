@@ -18,7 +18,7 @@ use crate::message::{
     PrePrepared, Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified,
     ViewChange, Vote, VoteKind,
 };
-use crate::ports::state::Snapshot;
+use crate::ports::state::{Saved, Snapshot};
 use crate::types::{
     ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
@@ -209,6 +209,8 @@ pub(crate) enum CheckpointerInput {
     Recollection(Verified<ProvenRecollection>),
     /// From the executor: a REJOIN is executed.
     Rejoined(Rejoined),
+    /// From the executor: the state of this checkpoint is durable.
+    Saved(SavedState),
 }
 
 /// A checkpoint with the state itself.
@@ -320,6 +322,30 @@ pub(crate) enum ExecutorInput {
     Install(Install),
     /// From the view changer.
     Entered(View),
+    /// From the carrier: a state is on disk.
+    Saved(SavedState),
+}
+
+/// A state that is on disk now.
+#[derive(Clone)]
+pub(crate) struct SavedState {
+    pub(crate) seq: Seq,
+    /// Where its pages are; none in memory mode.
+    pub(crate) saved: Option<Arc<Saved>>,
+}
+
+impl PartialEq for SavedState {
+    fn eq(&self, other: &Self) -> bool {
+        self.seq == other.seq
+    }
+}
+
+impl Eq for SavedState {}
+
+impl std::fmt::Debug for SavedState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SavedState({})", self.seq)
+    }
 }
 
 /// A fetched state.

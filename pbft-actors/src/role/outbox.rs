@@ -1,5 +1,6 @@
 use super::{Effect, Event, Mail, Message, Record, To};
-use crate::types::Monotonic;
+use crate::ports::state::Snapshot;
+use crate::types::{Monotonic, Seq};
 
 /// What one step of a role asks for, in order.
 #[derive(Debug)]
@@ -33,6 +34,14 @@ impl<T> Outbox<T> {
 
     pub(crate) fn tell(&mut self, mail: impl Into<Mail>) {
         self.effects.push(Effect::Tell(mail.into()));
+    }
+
+    pub(crate) fn save(&mut self, seq: Seq, snapshot: Snapshot) {
+        self.effects.push(Effect::Save { seq, snapshot });
+    }
+
+    pub(crate) fn release(&mut self, seq: Seq) {
+        self.effects.push(Effect::Release(seq));
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -17,8 +17,9 @@ use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
-use crate::ports::storage::MemoryDisk;
-use crate::replica::{Journal, ReplicaConfig};
+use crate::ports::state::{PageFile, Snapshot};
+use crate::ports::storage::{Disk, MemoryDisk};
+use crate::replica::{Journal, ReplicaConfig, Restored};
 use crate::role::Event as RoleEvent;
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
@@ -35,6 +36,7 @@ enum Happening {
     Wake(ReplicaId),
     ClientWake(ClientId),
     Synced { replica: ReplicaId, incarnation: u64 },
+    Saved { replica: ReplicaId, incarnation: u64, seq: Seq, snapshot: Snapshot },
     Connect(Peer, Peer),
     Restart(ReplicaId),
 }
@@ -45,6 +47,10 @@ pub(super) struct Counts {
     pub(super) events: u64,
     pub(super) frames: u64,
     pub(super) crashes: u64,
+    pub(super) power_cuts: u64,
+    pub(super) disk_failures: u64,
+    pub(super) disks_lost: u64,
+    pub(super) flips: u64,
 }
 
 /// The simulated world.
@@ -72,6 +78,11 @@ pub(super) struct Cluster {
     next_operation: u64,
     /// Replicas that are faulty on purpose.
     pub(super) byzantine: Vec<ReplicaId>,
+    /// Replicas whose disk lost promises, with the seq that the group must pass before they are
+    /// harmless.
+    amnesiac: BTreeMap<ReplicaId, Seq>,
+    /// A disk as it was some time ago.
+    pub(super) backup: Option<(ReplicaId, MemoryDisk)>,
     pub(super) trace: u64,
     pub(super) counts: Counts,
     pub(super) events: Vec<(Micros, ReplicaId, RoleEvent)>,
@@ -126,6 +137,8 @@ impl Cluster {
             history: Vec::new(),
             next_operation: 0,
             byzantine: Vec::new(),
+            amnesiac: BTreeMap::new(),
+            backup: None,
             trace: seed,
             counts: Counts::default(),
             events: Vec::new(),
@@ -163,13 +176,18 @@ impl Cluster {
         let incarnation = self.incarnations[index];
         let opener = self.opener(Peer::Replica(replica));
         let mut log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
-        let mut journal = None;
+        let mut durable = None;
         if self.plan.durable {
-            let disk = Box::new(self.disks[index].clone());
-            let opened = Journal::open(disk, &opener, log, SEGMENT_BYTES);
-            let (open, restored) = opened.expect("a disk fails only while it is written to by a run");
+            let Some((journal, restored, pages)) = self.open_disk(replica, &opener, log) else {
+                // It does not start, and somebody mends the disk.
+                self.counts.disk_failures += 1;
+                let rng = &mut self.rng;
+                self.disks[index].cut_power(|| rng.chance(500));
+                self.restart_after(replica, 100_000);
+                return;
+            };
             log = restored.log;
-            journal = Some((open, restored.remembered));
+            durable = Some((journal, restored.remembered, pages));
         }
         let config = ReplicaConfig {
             own: replica,
@@ -181,7 +199,7 @@ impl Cluster {
             entropy: Digest(self.rng.bytes32()),
         };
         let instant = self.plan.sync_max == 0;
-        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, journal);
+        let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, durable);
         self.nodes[index] = Some(node);
         self.checker.on_start(replica);
         let peers = self.plan.quorums.others(replica).map(Peer::Replica);
@@ -191,6 +209,18 @@ impl Cluster {
             self.schedule(delay, Happening::Connect(Peer::Replica(replica), peer));
         }
         self.schedule(0, Happening::Wake(replica));
+    }
+
+    fn open_disk(
+        &self,
+        replica: ReplicaId,
+        opener: &Opener,
+        fresh: LogId,
+    ) -> Option<(Journal, Restored, PageFile)> {
+        let disk = &self.disks[replica.index()];
+        let (journal, restored) = Journal::open(Box::new(disk.clone()), opener, fresh, SEGMENT_BYTES).ok()?;
+        let pages = PageFile::open(Box::new(disk.clone()), "state").ok()?;
+        Some((journal, restored, pages))
     }
 
     pub(super) fn start_client(&mut self, id: ClientId) {
@@ -273,6 +303,14 @@ impl Cluster {
                     self.run_node(replica);
                 }
             }
+            Happening::Saved { replica, incarnation, seq, snapshot } => {
+                let node = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation);
+                if let Some(node) = node {
+                    let disk_failed = !node.save(seq, &snapshot);
+                    self.after_turn(replica, Turn { disk_failed, ..Turn::default() });
+                    self.run_node(replica);
+                }
+            }
             Happening::Connect(a, b) => self.connect(a, b),
             Happening::Restart(replica) => {
                 if self.nodes[replica.index()].is_none() {
@@ -334,9 +372,9 @@ impl Cluster {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
         let slots = node.slots();
-        if !self.plan.durable {
-            self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
-        }
+        // After a start, what leads from the state on disk to the stable checkpoint is held, too.
+        let windows = if self.plan.durable { 4 } else { 2 };
+        self.checker.on_slots(replica, slots, windows * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 
@@ -345,9 +383,14 @@ impl Cluster {
             for seen in turn.seen {
                 match seen {
                     Seen::Executed(seq, digest) => self.checker.on_executed(replica, seq, digest),
+                    // What it forgot it may contradict; that is why it counts among the f.
+                    Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
                     Seen::Event(event) => {
-                        self.checker.on_event(replica, &event, &self.byzantine);
+                        let forgetful = self.amnesiac.keys();
+                        let suspects: Vec<ReplicaId> =
+                            self.byzantine.iter().chain(forgetful).copied().collect();
+                        self.checker.on_event(replica, &event, &suspects);
                         self.note(u64::from(replica.0) << 8 ^ 7);
                         self.events.push((self.now, replica, event));
                     }
@@ -359,9 +402,17 @@ impl Cluster {
             let incarnation = self.incarnations[replica.index()];
             self.schedule(delay, Happening::Synced { replica, incarnation });
         }
+        for (seq, snapshot) in turn.saves {
+            let delay = self.rng.between(0, 4 * self.plan.sync_max);
+            let incarnation = self.incarnations[replica.index()];
+            self.schedule(delay, Happening::Saved { replica, incarnation, seq, snapshot });
+        }
         if turn.disk_failed {
             self.carry(Peer::Replica(replica), turn.frames);
+            self.counts.disk_failures += 1;
             self.crash(replica);
+            let delay = self.rng.between(10_000, 500_000);
+            self.restart_after(replica, delay);
             return;
         }
         self.carry(Peer::Replica(replica), turn.frames);
@@ -515,6 +566,51 @@ impl Cluster {
                 || self.nodes[index].as_ref().is_none_or(|node| forgetful && !node.votes())
         };
         self.plan.quorums.replicas().filter(faulty).collect()
+    }
+
+    /// Replicas that count among the f: what they promised may not hold.
+    pub(super) fn tainted(&mut self) -> Vec<ReplicaId> {
+        if !self.plan.durable {
+            return self.faulty();
+        }
+        let nodes = &self.nodes;
+        self.amnesiac.retain(|id, until| {
+            let node = nodes[id.index()].as_ref();
+            !node.is_some_and(|node| node.votes() && node.stable() >= *until)
+        });
+        self.byzantine.iter().chain(self.amnesiac.keys()).copied().collect()
+    }
+
+    /// A replica crashes, and what was on its disk is what it was some time ago, or nothing.
+    pub(super) fn lose_disk(&mut self, replica: ReplicaId, former: Option<MemoryDisk>) {
+        let until = self.highest_executed().plus(3 * self.plan.window);
+        self.crash(replica);
+        self.counts.disks_lost += 1;
+        self.amnesiac.insert(replica, until);
+        self.disks[replica.index()] = former.unwrap_or_default();
+    }
+
+    /// A replica crashes, and one bit on its disk is another one.
+    pub(super) fn flip_bit(&mut self, replica: ReplicaId) {
+        self.crash(replica);
+        self.counts.flips += 1;
+        let disk = self.disks[replica.index()].clone();
+        let files: Vec<String> = disk.clone().list().unwrap_or_default();
+        let files: Vec<&String> = files.iter().filter(|file| file.starts_with("journal")).collect();
+        if !files.is_empty() {
+            let file = *self.rng.pick(&files);
+            let length = disk.content(file).len() as u64;
+            disk.flip(file, self.rng.below(length) as usize, 1 << self.rng.below(8));
+        }
+    }
+
+    /// Every replica that runs crashes at once.
+    pub(super) fn cut_power(&mut self) -> Vec<ReplicaId> {
+        self.counts.power_cuts += 1;
+        let running = self.nodes.iter().flatten().map(|node| node.own);
+        let running: Vec<ReplicaId> = running.filter(|id| !self.byzantine.contains(id)).collect();
+        running.iter().for_each(|id| self.crash(*id));
+        running
     }
 
     pub(super) fn correct(&self) -> impl Iterator<Item = &Node> {

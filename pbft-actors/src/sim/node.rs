@@ -1,15 +1,19 @@
 //! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::rng::Rng;
 use crate::adversary::Adversary;
 use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
-use crate::ports::state::State;
+use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
-use crate::role::{BatcherInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, To};
+use crate::role::{
+    BatcherInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record, Remembered, SavedState,
+    To,
+};
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
 /// What a node did in one turn.
@@ -20,6 +24,8 @@ pub(super) struct Turn {
     pub(super) seen: Vec<Seen>,
     /// Records wait for a sync.
     pub(super) unsynced: bool,
+    /// States that wait to be saved.
+    pub(super) saves: Vec<(Seq, Snapshot)>,
     /// The disk failed: the replica stops.
     pub(super) disk_failed: bool,
 }
@@ -47,6 +53,7 @@ pub(super) struct Node {
     instant_sync: bool,
     /// None in memory mode.
     journal: Option<Journal>,
+    page_file: Option<PageFile>,
     /// Records written and not synced.
     unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
@@ -62,10 +69,15 @@ impl Node {
         incarnation: u64,
         rng: Rng,
         instant_sync: bool,
-        journal: Option<(Journal, Remembered)>,
+        durable: Option<(Journal, Remembered, PageFile)>,
     ) -> Self {
-        let (journal, remembered) = journal.unzip();
-        let (roles, start) = Roles::new(config, remembered.unwrap_or_default());
+        let (mut journal, mut page_file, mut remembered) = (None, None, Remembered::default());
+        if let Some(durable) = durable {
+            remembered = durable.1;
+            (journal, page_file) = (Some(durable.0), Some(durable.2));
+        }
+        let saved = page_file.as_ref().and_then(PageFile::latest).map(|(_, snapshot)| snapshot);
+        let (roles, start) = Roles::new(config, remembered, saved);
         let signer = Signer {
             sender: config.own,
             log: config.log,
@@ -84,6 +96,7 @@ impl Node {
             rng,
             instant_sync,
             journal,
+            page_file,
             unsynced: Vec::new(),
             adversary: None,
             signer,
@@ -164,7 +177,6 @@ impl Node {
     }
 
     /// The stable checkpoint.
-    #[cfg(test)]
     pub(super) fn stable(&self) -> Seq {
         self.roles.checkpointer.role().stable()
     }
@@ -251,6 +263,15 @@ impl Node {
         true
     }
 
+    /// The state that was to be saved is; false if the disk failed.
+    pub(super) fn save(&mut self, seq: Seq, snapshot: &Snapshot) -> bool {
+        let Some(file) = &mut self.page_file else { return true };
+        let Ok(saved) = file.save(seq, snapshot) else { return false };
+        let saved = Some(Arc::new(saved));
+        self.post(ExecutorInput::Saved(SavedState { seq, saved }).into());
+        true
+    }
+
     fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
         let mut released = Vec::new();
         self.stage.on_durable(mark, &mut released);
@@ -276,6 +297,17 @@ impl Node {
         for effect in effects {
             match effect {
                 Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
+                Effect::Save { seq, snapshot } if self.page_file.is_some() => {
+                    turn.saves.push((seq, snapshot))
+                }
+                Effect::Save { seq, .. } => {
+                    self.post(ExecutorInput::Saved(SavedState { seq, saved: None }).into());
+                }
+                Effect::Release(seq) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.release(seq);
+                    }
+                }
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {

@@ -7,6 +7,7 @@ use super::byzantine::Villains;
 use super::cluster::Cluster;
 use super::plan::{Micros, Plan};
 use super::rng::Rng;
+use crate::ports::storage::MemoryDisk;
 use crate::types::{ClientId, Quorums, ReplicaId};
 
 /// How long the healed cluster may take until every client is answered and all replicas agree.
@@ -71,6 +72,14 @@ pub struct RunReport {
     pub stable_checkpoints: u64,
     /// Replicas that turned Byzantine.
     pub byzantine: u64,
+    /// Times all replicas lost power at once.
+    pub power_cuts: u64,
+    /// Replicas that stopped because their disk failed.
+    pub disk_failures: u64,
+    /// Disks that were lost or went back to an earlier content.
+    pub disks_lost: u64,
+    /// Disks on which a bit flipped.
+    pub flips: u64,
 }
 
 /// Runs one seed with `n` replicas.
@@ -104,6 +113,7 @@ fn run_seed(seed: u64, quorums: Quorums) -> Result<RunReport, Failure> {
     let faulty_time = cluster.plan.faulty_time;
     cluster.run_until(faulty_time, |_| false);
     cluster.heal();
+    cluster.disks.iter().for_each(MemoryDisk::repair);
     choose_survivors(&mut cluster, stay_dead);
     let done = cluster.run_until(cluster.now + PROGRESS_WITHIN, Cluster::clients_done);
     // A Byzantine primary may serve the clients and leave correct replicas behind for a window.
@@ -177,6 +187,10 @@ fn report(cluster: &Cluster) -> RunReport {
         rejoins: cluster.checker.rejoins,
         stable_checkpoints: cluster.checker.stable_checkpoints,
         byzantine: cluster.byzantine.len() as u64,
+        power_cuts: cluster.counts.power_cuts,
+        disk_failures: cluster.counts.disk_failures,
+        disks_lost: cluster.counts.disks_lost,
+        flips: cluster.counts.flips,
     }
 }
 
@@ -201,7 +215,19 @@ fn describe(cluster: &Cluster) -> String {
 struct Faults(Vec<(Micros, Fault)>);
 
 enum Fault {
-    Crash { restart_after: Micros },
+    Crash {
+        restart_after: Micros,
+    },
+    PowerCut {
+        restart_within: Micros,
+    },
+    Backup,
+    /// With the backup in its place, if there is one.
+    LoseDisk,
+    FlipBit,
+    FailDisk {
+        after: u64,
+    },
     Partition(Vec<ReplicaId>),
     Mend,
     OneWay(ReplicaId, ReplicaId),
@@ -216,6 +242,9 @@ impl Faults {
         for _ in 0..plan.crashes {
             let restart_after = rng.between(10_000, 1_500_000);
             faults.push((rng.below(plan.faulty_time), Fault::Crash { restart_after }));
+        }
+        for (times, fault) in plan.disk_faults(rng) {
+            faults.extend((0..times).map(|_| (rng.below(plan.faulty_time), fault(rng))));
         }
         for _ in 0..plan.partitions {
             let at = rng.below(plan.faulty_time);
@@ -238,6 +267,25 @@ impl Faults {
     }
 }
 
+impl Plan {
+    /// What goes wrong with disks, and how often each.
+    fn disk_faults(&self, rng: &mut Rng) -> Vec<(u64, fn(&mut Rng) -> Fault)> {
+        if !self.durable {
+            return Vec::new();
+        }
+        let mut times = |per_mille, most| if rng.chance(per_mille) { rng.between(1, most) } else { 0 };
+        vec![
+            (times(400, 3), |rng| Fault::PowerCut {
+                restart_within: *rng.pick(&[1_000, 100_000, 1_000_000]),
+            }),
+            (times(300, 1), |_| Fault::Backup),
+            (times(400, 2), |_| Fault::LoseDisk),
+            (times(400, 3), |_| Fault::FlipBit),
+            (times(300, 3), |rng| Fault::FailDisk { after: rng.below(50) }),
+        ]
+    }
+}
+
 impl Fault {
     fn apply(self, cluster: &mut Cluster, villains: &mut Villains) {
         use crate::message::Peer;
@@ -248,11 +296,48 @@ impl Fault {
                 let faulty = cluster.faulty();
                 // At most f faulty at any time; one that is down or forgetful may fall again.
                 let byzantine = cluster.byzantine.contains(&victim);
-                let allowed =
-                    !byzantine && (faulty.contains(&victim) || faulty.len() < cluster.plan.quorums.f());
+                let f = cluster.plan.quorums.f();
+                let harmless = cluster.plan.durable || faulty.contains(&victim) || faulty.len() < f;
+                let allowed = !byzantine && harmless;
                 if allowed && cluster.nodes[victim.index()].is_some() {
                     cluster.crash(victim);
                     cluster.restart_after(victim, restart_after);
+                }
+            }
+            Self::PowerCut { restart_within } => {
+                for id in cluster.cut_power() {
+                    let delay = cluster.rng.below(restart_within);
+                    cluster.restart_after(id, delay);
+                }
+            }
+            Self::Backup => {
+                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+                let chosen = *cluster.rng.pick(&replicas);
+                cluster.backup = Some((chosen, cluster.disks[chosen.index()].copy()));
+            }
+            Self::LoseDisk => {
+                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+                let backup = cluster.backup.take();
+                let victim = backup.as_ref().map_or_else(|| *cluster.rng.pick(&replicas), |(id, _)| *id);
+                let allowed = cluster.tainted().len() < cluster.plan.quorums.f();
+                if allowed && !cluster.byzantine.contains(&victim) {
+                    cluster.lose_disk(victim, backup.map(|(_, disk)| disk));
+                    cluster.restart_after(victim, 50_000);
+                }
+            }
+            Self::FlipBit => {
+                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+                let victim = *cluster.rng.pick(&replicas);
+                if !cluster.byzantine.contains(&victim) {
+                    cluster.flip_bit(victim);
+                    cluster.restart_after(victim, 50_000);
+                }
+            }
+            Self::FailDisk { after } => {
+                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+                let victim = *cluster.rng.pick(&replicas);
+                if !cluster.byzantine.contains(&victim) {
+                    cluster.disks[victim.index()].fail_after(after);
                 }
             }
             Self::Partition(side) => cluster.partition(&side),
@@ -264,7 +349,8 @@ impl Fault {
                 let correct: Vec<ReplicaId> =
                     cluster.plan.quorums.replicas().filter(|id| !faulty.contains(id)).collect();
                 let adversary = villains.adversary();
-                if faulty.len() < cluster.plan.quorums.f() {
+                let allowed = cluster.tainted().len() < cluster.plan.quorums.f() && !correct.is_empty();
+                if allowed {
                     let victim = villains.pick(&correct);
                     cluster.corrupt(victim, adversary);
                 }

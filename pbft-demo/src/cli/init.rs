@@ -8,7 +8,7 @@ pub(super) fn run(args: InitArgs) -> Result<(), Failure> {
     let config = dir.join(CLUSTER_FILE);
     let config = config.display();
     println!("wrote {config} and the secret keys of {replicas} replicas and {clients} clients (mode 0600)");
-    println!("next: pbft-demo replica --config {config} --id I --memory    for each I in 0..{replicas}");
+    println!("next: pbft-demo replica --config {config} --id I    for each I in 0..{replicas}");
     println!("then: pbft-demo counter --config {config} add NAME 1");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod counter;
 mod init;
 mod log;
 mod replica;
+mod state;
 mod status;
 mod up;
 
@@ -42,6 +43,8 @@ pub enum Command {
     Counter(CounterArgs),
     /// Show where each replica stands
     Status(StatusArgs),
+    /// Look at the directory of a replica that does not run
+    State(StateArgs),
 }
 
 /// What `up` takes.
@@ -87,7 +90,7 @@ pub struct ReplicaArgs {
     /// Which replica of the cluster file to be
     #[arg(long, value_name = "I")]
     pub id: u8,
-    /// Where to keep what must not be forgotten
+    /// Where to keep what must not be forgotten [default: data/I next to the cluster file]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Keep everything in memory: after a restart the group must let the replica in again
@@ -149,6 +152,36 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// What `state` takes.
+#[derive(Args, Debug, PartialEq, Eq)]
+pub struct StateArgs {
+    /// What to look for.
+    #[command(subcommand)]
+    pub action: StateAction,
+}
+
+/// What to look for in a directory.
+#[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
+pub enum StateAction {
+    /// Read every page, compare it with its digest, and print seq, root digest and pages
+    Verify {
+        /// The replica's directory, such as D/data/0
+        data: PathBuf,
+    },
+    /// The same, and the digest of every page
+    Hash {
+        /// The replica's directory, such as D/data/0
+        data: PathBuf,
+    },
+    /// Name the first page in which two replicas differ
+    Diff {
+        /// One replica's directory
+        one: PathBuf,
+        /// Another one's
+        other: PathBuf,
+    },
+}
+
 impl Cli {
     /// Does what the command line says.
     ///
@@ -162,6 +195,7 @@ impl Cli {
             Some(Command::Replica(args)) => replica::run(args),
             Some(Command::Counter(args)) => counter::run(args),
             Some(Command::Status(args)) => status::run(args),
+            Some(Command::State(args)) => state::run(args),
         }
     }
 }

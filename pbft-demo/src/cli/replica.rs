@@ -1,6 +1,7 @@
+use std::path::{Path, PathBuf};
+
 use actix::Addr;
-use pbft_actors::actor::{Ended, Replica, Stop, WhenEnded};
-use pbft_actors::ports::storage::Memory;
+use pbft_actors::actor::{Durable, Ended, Replica, Stop, WhenEnded};
 use pbft_actors::types::ReplicaId;
 use pbft_net::{Listen, Tcp, TcpConfig};
 
@@ -14,25 +15,30 @@ pub(super) fn run(args: ReplicaArgs) -> Result<(), Failure> {
     log::start("info");
     let id = ReplicaId(args.id);
     let member = Member::load(&args.config, KeyOwner::Replica(id))?;
-    warn_of_memory_mode(&args);
-    actix_rt::System::new().block_on(serve(id, member))
+    let storage = match (&args.data, args.memory) {
+        (_, true) => None,
+        (Some(data), false) => Some(open(data)?),
+        (None, false) => Some(open(&data_directory(&args.config, id))?),
+    };
+    actix_rt::System::new().block_on(serve(id, member, storage))
 }
 
-/// Nobody may believe that something is on disk.
-fn warn_of_memory_mode(args: &ReplicaArgs) {
-    if let Some(data) = &args.data {
-        tracing::warn!(
-            data = %data.display(),
-            "durable storage is not there yet: --data is not used, and this replica runs in memory mode"
-        );
-    } else if !args.memory {
-        tracing::warn!(
-            "durable storage is not there yet: this replica runs in memory mode; say --memory to accept that"
-        );
-    }
+/// Where a replica keeps its journal and its state unless it is told another place: beside the cluster
+/// file.
+pub(super) fn data_directory(cluster_file: &Path, id: ReplicaId) -> PathBuf {
+    cluster_file.parent().unwrap_or(Path::new("")).join("data").join(id.to_string())
 }
 
-async fn serve(id: ReplicaId, member: Member) -> Result<(), Failure> {
+pub(super) fn open(directory: &Path) -> Result<Durable, Failure> {
+    Durable::open(directory).map_err(|error| {
+        Failure::new(
+            error.to_string(),
+            "stop whoever uses it, make it writable, or name another one by --data",
+        )
+    })
+}
+
+async fn serve(id: ReplicaId, member: Member, storage: Option<Durable>) -> Result<(), Failure> {
     let stop = unix::stop_signal().map_err(no_signals)?;
     let Member { cluster, identity } = member;
     let own = &cluster.file.replicas[id.index()];
@@ -46,7 +52,7 @@ async fn serve(id: ReplicaId, member: Member) -> Result<(), Failure> {
     let quorums = cluster.group.agreed.quorums();
     let replica = Replica::builder(cluster.group.clone(), id, identity)
         .service(Counters)
-        .storage(Memory)
+        .storage(storage)
         .transport(transport)
         .start()
         .map_err(|error| Failure::new(error.to_string(), "mend what is named, then start again"))?;

@@ -7,11 +7,10 @@ use actix_web::dev::ServerHandle;
 use futures_util::future::{join_all, select_all};
 use pbft_actors::actor::{Client, Ended, Replica, Stop, StopClient, WhenEnded};
 use pbft_actors::crypto::Identity;
-use pbft_actors::ports::storage::Memory;
 use pbft_actors::types::{ClientId, ReplicaId};
 use pbft_net::{Listen, Tcp, TcpConfig};
 
-use super::replica::no_signals;
+use super::replica::{data_directory, no_signals, open};
 use super::{UpArgs, counter, log};
 use crate::admin::{self, Subject};
 use crate::config::{CLUSTER_FILE, Cluster, KeyOwner, Member, NewCluster, create, write};
@@ -85,7 +84,7 @@ async fn serve(
     let http_address = http.local_addr().unwrap_or(args.http);
     let running_file = RunningFile::write(&args.dir, &cluster)?;
     let identity = identities.pop().expect("the client's key was asked for last");
-    let running = start(&cluster, identities, sockets)?;
+    let running = start(args, &cluster, identities, sockets)?;
     let member = Member { cluster: cluster.clone(), identity };
     let client = counter::start(ClientId(0), member)?;
     let front = Front {
@@ -150,14 +149,21 @@ struct Running {
     servers: Vec<ServerHandle>,
 }
 
-fn start(cluster: &Cluster, identities: Vec<Identity>, sockets: Vec<Sockets>) -> Result<Running, Failure> {
+fn start(
+    args: &UpArgs,
+    cluster: &Cluster,
+    identities: Vec<Identity>,
+    sockets: Vec<Sockets>,
+) -> Result<Running, Failure> {
     let quorums = cluster.group.agreed.quorums();
     let mut running = Running { replicas: Vec::new(), servers: Vec::new() };
     for ((id, identity), sockets) in (0..).map(ReplicaId).zip(identities).zip(sockets) {
         let transport = Tcp::new(TcpConfig::replica(Listen::Bound(sockets.peers), cluster.addresses()));
+        let directory = data_directory(&args.dir.join(CLUSTER_FILE), id);
+        let storage = if args.memory { None } else { Some(open(&directory)?) };
         let replica = Replica::builder(cluster.group.clone(), id, identity)
             .service(Counters)
-            .storage(Memory)
+            .storage(storage)
             .transport(transport)
             .start()
             .map_err(|error| Failure::new(error.to_string(), "mend what is named, then start again"))?;
@@ -217,9 +223,7 @@ fn print_banner(args: &UpArgs, cluster: &Cluster, http: SocketAddr, running_file
     if args.memory {
         println!("The state is in memory: it is forgotten when this stops.");
     } else {
-        println!(
-            "There is no durable storage yet: the STATE IS FORGOTTEN when this stops (--memory accepts that)."
-        );
+        println!("The state is in {directory}/data: a second start goes on with it.");
     }
     println!();
     println!("Try:");

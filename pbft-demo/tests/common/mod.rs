@@ -65,6 +65,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) struct Cluster {
     directory: TempDir,
     processes: Vec<Option<Child>>,
+    durable: bool,
 }
 
 impl Cluster {
@@ -73,7 +74,7 @@ impl Cluster {
         let directory = TempDir::new().expect("a temporary directory");
         let new = NewCluster { replicas: n, clients, base_port: 7_000 };
         create(directory.path(), new).expect("a new directory");
-        let cluster = Self { directory, processes: (0..n).map(|_| None).collect() };
+        let cluster = Self { directory, processes: (0..n).map(|_| None).collect(), durable: false };
         cluster.edit(&cluster.config(), |file| {
             for replica in &mut file.replicas {
                 replica.address = format!("127.0.0.1:{}", free_port());
@@ -93,6 +94,20 @@ impl Cluster {
         (0..n).for_each(|id| cluster.start(id));
         cluster.until_all_vote();
         cluster
+    }
+
+    /// The same, with journals and states on disk.
+    pub(crate) fn durable(n: u8, clients: u32) -> Self {
+        let mut cluster = Self::new(n, clients);
+        cluster.durable = true;
+        (0..n).for_each(|id| cluster.start(id));
+        cluster.until_all_vote();
+        cluster
+    }
+
+    /// Where a durable replica keeps its files.
+    pub(crate) fn data(&self, id: u8) -> PathBuf {
+        self.directory().join("data").join(id.to_string())
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -124,8 +139,9 @@ impl Cluster {
     pub(crate) fn start_with(&mut self, id: u8, config: &Path) {
         let log = File::options().create(true).append(true).open(self.log_path(id)).unwrap();
         let child = demo()
-            .args(["replica", "--memory", "--id", &id.to_string(), "--config"])
+            .args(["replica", "--id", &id.to_string(), "--config"])
             .arg(config)
+            .args(Some("--memory").filter(|_| !self.durable))
             // A backtrace with debug information takes seconds.
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
@@ -137,6 +153,18 @@ impl Cluster {
 
     pub(crate) fn process(&mut self, id: u8) -> &mut Child {
         self.processes[usize::from(id)].as_mut().expect("it was started")
+    }
+
+    /// kill -9 of all that run, at once.
+    pub(crate) fn kill_all(&mut self) {
+        let mut children: Vec<Child> = self.processes.iter_mut().filter_map(Option::take).collect();
+        children.iter_mut().for_each(|child| child.kill().expect("it is our child"));
+        children.iter_mut().for_each(|child| assert!(!child.wait().expect("it is our child").success()));
+    }
+
+    /// The process of a replica, to be ended by whoever takes it.
+    pub(crate) fn take(&mut self, id: u8) -> Child {
+        self.processes[usize::from(id)].take().expect("it was started")
     }
 
     /// kill -9.

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use super::page::{Frame, Page};
+use super::heap::HeapPage;
+use super::page::{Page, ZERO_PAGE};
 use super::region::Region;
 use super::snapshot::digest_at;
 use super::table::PageTable;
-use super::tree::PAGE_LEVEL;
+use super::tree::{Frame, PAGE_LEVEL};
 use super::{Snapshot, State, StateError, StateLimits};
 use crate::crypto::Digest;
 
@@ -52,10 +53,11 @@ impl StateBuilder {
         if !self.limits.allow(index) {
             return Err(StateError::PageOutsideLimits(index));
         }
-        let frame = Frame::new(*page);
-        if frame.is_zero() {
+        if *page == ZERO_PAGE {
             self.table.remove(PAGE_LEVEL, index);
         } else {
+            // Also in place of the same content: what was stored of it may be damaged.
+            let frame = Frame::new(index, HeapPage::of(page, self.table.heap()));
             self.table.put(index, Some(Arc::new(frame)));
         }
         Ok(())

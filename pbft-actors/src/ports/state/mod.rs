@@ -10,6 +10,9 @@ mod builder;
 mod cell;
 mod directory;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, reason = "recovery and the executor, which use it, come next"))]
+mod file;
+mod heap;
 mod map;
 mod page;
 mod region;
@@ -30,13 +33,17 @@ pub(crate) use builder::StateBuilder;
 pub use cell::{Cell, CellMut, CellValue};
 pub use directory::NAME_BYTES_MAX;
 pub use error::StateError;
+pub use file::PageFileError;
+pub(crate) use file::Saved;
+#[expect(unused_imports, reason = "recovery and the executor, which use them, come next")]
+pub(crate) use file::{PageFile, Scrubbed, Target, Verified};
 pub use map::{Entries, KEY_BYTES_MAX, MAP_VALUE_BYTES_MAX, Map, MapMut};
 pub use page::PAGE_BYTES;
 pub(crate) use page::Page;
 pub(crate) use region::Savepoint;
 pub(crate) use snapshot::Snapshot;
 #[cfg(test)]
-pub(crate) use tree::FAN_OUT;
+pub(crate) use tree::{DamagedPart, FAN_OUT};
 pub(crate) use tree::{PAGE_LEVEL, TREE_LEVELS, child_index};
 pub use value::{VALUE_BYTES_MAX, Value, ValueMut};
 
@@ -208,6 +215,21 @@ impl State {
     /// asserts.
     pub(crate) fn release(&mut self, savepoint: Savepoint) {
         self.region.release(savepoint);
+    }
+
+    /// Lets go of the memory of what was saved: wherever this state still shares it, the stored part
+    /// takes its place. Costs what that save wrote.
+    pub(crate) fn adopt(&mut self, saved: &Saved) {
+        self.region.adopt(saved.before().table(), saved.snapshot().table());
+    }
+
+    /// How many pages of 4 KiB this state, its snapshots and savepoints have in memory of their own.
+    #[cfg_attr(
+        not(any(test, feature = "measure")),
+        expect(dead_code, reason = "the executor, which uses it, comes next")
+    )]
+    pub(crate) fn heap_pages(&self) -> usize {
+        self.region.table().heap().pages()
     }
 
     /// The state as it is now, also inside savepoints.

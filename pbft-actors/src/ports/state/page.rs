@@ -1,8 +1,3 @@
-use std::sync::OnceLock;
-
-use super::tree::page_digest;
-use crate::crypto::Digest;
-
 /// Length of a page in bytes.
 pub const PAGE_BYTES: usize = 4096;
 
@@ -11,51 +6,6 @@ pub(crate) type Page = [u8; PAGE_BYTES];
 
 /// What a page that was never written reads as.
 pub(super) static ZERO_PAGE: Page = [0; PAGE_BYTES];
-
-/// A page in memory, with its digest once somebody asked for it. Shared frames are never changed: a
-/// writer takes a copy. A frame stays at one page index, which its digest covers.
-pub(super) struct Frame {
-    bytes: Page,
-    /// None inside: all zero, which is the same as no page.
-    digest: OnceLock<Option<Digest>>,
-}
-
-impl Frame {
-    pub(super) fn new(bytes: Page) -> Self {
-        Self { bytes, digest: OnceLock::new() }
-    }
-
-    pub(super) fn bytes(&self) -> &Page {
-        &self.bytes
-    }
-
-    /// The content, to be changed: forgets the digest.
-    pub(super) fn bytes_mut(&mut self) -> &mut Page {
-        self.digest = OnceLock::new();
-        &mut self.bytes
-    }
-
-    pub(super) fn is_zero(&self) -> bool {
-        self.bytes == ZERO_PAGE
-    }
-
-    /// The digest of index and content; None for a page that is all zero.
-    pub(super) fn digest(&self, index: u64) -> Option<Digest> {
-        *self.digest.get_or_init(|| page_digest(index, &self.bytes))
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_digested(&self) -> bool {
-        self.digest.get().is_some()
-    }
-}
-
-/// A copy is about to be changed, so it carries no digest.
-impl Clone for Frame {
-    fn clone(&self) -> Self {
-        Self::new(self.bytes)
-    }
-}
 
 /// Why a read inside a page succeeds: pages come from this code or were checked by digest, so
 /// a failure is a bug or broken memory, and stops the operation.

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arena::StateLimits;
-use super::page::{Frame, Page};
+use super::page::Page;
 use super::table::PageTable;
+use super::tree::Frame;
 
 /// The pages of a state, and how they were before each open savepoint. Nothing of a state is kept
 /// anywhere else, so that a rollback restores all of it.
@@ -33,6 +34,11 @@ impl Region {
 
     pub(super) fn table(&self) -> &PageTable {
         &self.table
+    }
+
+    /// Takes, in place of what it shares with `before`, the same of `after`.
+    pub(super) fn adopt(&mut self, before: &PageTable, after: &PageTable) {
+        self.table.adopt(before, after);
     }
 
     /// Puts other pages in place of all.

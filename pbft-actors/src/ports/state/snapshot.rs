@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::Saved;
 use super::page::Page;
 use super::table::PageTable;
 use super::tree::{self, Part, TREE_LEVELS};
@@ -26,6 +27,11 @@ impl Snapshot {
     /// snapshot, and has not changed, is not read again.
     pub(crate) fn root(&self) -> Digest {
         self.table.root().digest().unwrap_or_else(|| Self::node_digest(TREE_LEVELS, 0, &[]))
+    }
+
+    /// As [`State::adopt`](super::State::adopt), for a later snapshot that shares what was saved.
+    pub(crate) fn adopt(&mut self, saved: &Saved) {
+        self.table.adopt(saved.before().table(), saved.snapshot().table());
     }
 
     /// The pages that are not all zero from an index on, ascending.
@@ -97,7 +103,7 @@ impl fmt::Debug for Snapshot {
 
 /// The digest of a part of a table; the root of an empty one has one, too.
 pub(super) fn digest_at(table: &PageTable, level: u8, index: u64) -> Option<Digest> {
-    let digest = table.part(level, index)?.digest(index);
+    let digest = table.part(level, index)?.digest();
     let empty = (level == TREE_LEVELS).then(|| tree::node_digest(level, index, &[]));
     digest.or(empty)
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use super::page::{Frame, Page, ZERO_PAGE};
-use super::tree::{Frames, Node, PAGE_LEVEL, Part, TREE_LEVELS, has_place};
+use super::heap::{HeapCount, HeapPage};
+use super::page::{Page, ZERO_PAGE};
+use super::tree::{Frame, Frames, Node, PAGE_LEVEL, Part, TREE_LEVELS, adopt, has_place};
 
 /// The frames of the pages that were written, by page index. This is all the rest of the state knows
 /// about where pages are. A clone is one pointer and shares everything; a write then copies the nodes
@@ -9,15 +10,25 @@ use super::tree::{Frames, Node, PAGE_LEVEL, Part, TREE_LEVELS, has_place};
 #[derive(Clone)]
 pub(super) struct PageTable {
     root: Arc<Node>,
+    heap: HeapCount,
 }
 
 impl Default for PageTable {
     fn default() -> Self {
-        Self { root: Arc::new(Node::root()) }
+        Self::of_root(Arc::new(Node::root()), HeapCount::default())
     }
 }
 
 impl PageTable {
+    pub(super) fn of_root(root: Arc<Node>, heap: HeapCount) -> Self {
+        Self { root, heap }
+    }
+
+    /// Pages in memory of their own, here and in every clone.
+    pub(super) fn heap(&self) -> &HeapCount {
+        &self.heap
+    }
+
     pub(super) fn root(&self) -> &Arc<Node> {
         &self.root
     }
@@ -45,17 +56,20 @@ impl PageTable {
 
     /// The content of a page, to be changed. Copies it first if it is shared.
     pub(super) fn page_mut(&mut self, index: u64) -> &mut Page {
-        Arc::make_mut(self.frame_mut(index)).bytes_mut()
+        let (frame, heap) = self.frame_mut(index);
+        if Arc::get_mut(frame).is_none() {
+            *frame = Arc::new(Frame::new(index, HeapPage::of(frame.bytes(), heap)));
+        }
+        Arc::get_mut(frame).expect("it was copied if shared").bytes_mut(heap)
     }
 
     /// A page of zeros in place of whatever was there, without copying that.
     pub(super) fn blank(&mut self, index: u64) -> &mut Page {
-        let frame = self.frame_mut(index);
-        match Arc::get_mut(frame) {
-            Some(own) => own.bytes_mut().fill(0),
-            None => *frame = Arc::new(Frame::new(ZERO_PAGE)),
+        let (frame, heap) = self.frame_mut(index);
+        if Arc::get_mut(frame).is_none() {
+            *frame = Arc::new(Frame::zero(index, heap));
         }
-        Arc::make_mut(frame).bytes_mut()
+        Arc::get_mut(frame).expect("it was replaced if shared").blank(heap)
     }
 
     /// Sets a page to a frame, or to nothing.
@@ -91,9 +105,14 @@ impl PageTable {
         if Arc::ptr_eq(&self.root, &other.root) { None } else { self.root.first_difference(&other.root) }
     }
 
-    fn frame_mut(&mut self, index: u64) -> &mut Arc<Frame> {
+    /// Takes, in place of what it shares with `before`, the same of `after`.
+    pub(super) fn adopt(&mut self, before: &Self, after: &Self) {
+        adopt(&mut self.root, &before.root, &after.root);
+    }
+
+    fn frame_mut(&mut self, index: u64) -> (&mut Arc<Frame>, &HeapCount) {
         assert_has_place(index);
-        Arc::make_mut(&mut self.root).frame_mut(index)
+        (Arc::make_mut(&mut self.root).frame_mut(index, &self.heap), &self.heap)
     }
 }
 

@@ -69,12 +69,19 @@ impl MemoryDisk {
         self.files().operations_left = Some(count);
     }
 
+    /// The disk works again.
+    pub(crate) fn repair(&self) {
+        self.files().operations_left = None;
+    }
+
     /// Writes and syncs so far.
+    #[cfg(test)]
     pub(crate) fn operations(&self) -> u64 {
         self.files().operations
     }
 
     /// A write that would make all files together longer fails.
+    #[cfg(test)]
     pub(crate) fn limit(&self, bytes: Option<usize>) {
         self.files().capacity = bytes;
     }
@@ -102,11 +109,6 @@ impl MemoryDisk {
         let live = self.files().live.clone();
         let names = live.keys().cloned().collect();
         Self(Arc::new(Mutex::new(Files { certain: live.clone(), live, names, ..Files::default() })))
-    }
-
-    /// Everything is gone.
-    pub(crate) fn wipe(&self) {
-        *self.files() = Files::default();
     }
 
     /// Shortens a file.

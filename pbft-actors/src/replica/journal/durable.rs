@@ -84,6 +84,15 @@ impl Journal {
     /// # Errors
     /// A disk that fails: nothing may be sent that depends on these records, and nothing is tried again.
     pub(crate) fn write(&mut self, records: &[Record]) -> Result<(), LogError> {
+        self.append(records)?;
+        self.log.commit(|| self.latest.entries())
+    }
+
+    /// Takes records that become durable with those that are written next: nothing waits for them.
+    ///
+    /// # Errors
+    /// As [`Journal::write`].
+    pub(crate) fn append(&mut self, records: &[Record]) -> Result<(), LogError> {
         for record in records {
             self.latest.note(record);
             if let Record::Lost(log) = record
@@ -96,7 +105,7 @@ impl Journal {
             }
             self.log.append(record::entry(record));
         }
-        self.log.commit(|| self.latest.entries())
+        Ok(())
     }
 
     /// The state at this seq is durable and stable: what is at or below it is needed no more.

@@ -5,5 +5,7 @@ mod durable;
 mod record;
 mod stage;
 
-pub(crate) use durable::{Journal, Restored};
+pub(crate) use durable::Journal;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use durable::Restored;
 pub(crate) use stage::{JournalStage, Mark};

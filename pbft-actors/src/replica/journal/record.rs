@@ -56,6 +56,8 @@ pub(super) enum Promise {
     Checkpoint(Checkpoint),
     Stable(Checkpoint),
     PeerLog(ReplicaId, LogId),
+    Lost(LogId),
+    Rejoined(LogId),
 }
 
 impl Promise {
@@ -68,7 +70,9 @@ impl Promise {
             Record::Checkpoint(checkpoint) => Some(Self::Checkpoint(*checkpoint)),
             Record::Stable(certificate) => Some(Self::Stable(certificate.checkpoint)),
             Record::PeerLog { replica, log } => Some(Self::PeerLog(*replica, *log)),
-            Record::Decided { .. } | Record::Lost(_) | Record::Rejoined(_) => None,
+            Record::Lost(log) => Some(Self::Lost(*log)),
+            Record::Rejoined(log) => Some(Self::Rejoined(*log)),
+            Record::Decided { .. } => None,
         }
     }
 
@@ -82,6 +86,8 @@ impl Promise {
             Self::Checkpoint(Checkpoint { seq, digest }) => (5, 0, seq.0, digest),
             Self::Stable(Checkpoint { seq, digest }) => (6, 0, seq.0, digest),
             Self::PeerLog(replica, log) => (7 | u32::from(replica.0) << 8, log.number, log.salt, none),
+            Self::Lost(log) => (8, log.number, log.salt, none),
+            Self::Rejoined(log) => (9, log.number, log.salt, none),
         };
         let mut bytes = [0; COPY_BYTES];
         let mut out = &mut bytes[..];
@@ -96,6 +102,7 @@ impl Promise {
         let (kind, one, two) = (bytes.get_u32_le(), bytes.get_u64_le(), bytes.get_u64_le());
         let digest = Digest(*bytes.first_chunk()?);
         let checkpoint = Checkpoint { seq: Seq(two), digest };
+        let log = LogId { number: one, salt: two };
         match kind & 0xff {
             1 => Some(Self::PrePrepared(View(one), Seq(two), digest)),
             2 => Some(Self::Prepared(View(one), Seq(two), digest)),
@@ -103,7 +110,9 @@ impl Promise {
             4 => Some(Self::NewView(View(one))),
             5 => Some(Self::Checkpoint(checkpoint)),
             6 => Some(Self::Stable(checkpoint)),
-            7 => Some(Self::PeerLog(ReplicaId((kind >> 8) as u8), LogId { number: one, salt: two })),
+            7 => Some(Self::PeerLog(ReplicaId((kind >> 8) as u8), log)),
+            8 => Some(Self::Lost(log)),
+            9 => Some(Self::Rejoined(log)),
             _ => None,
         }
     }
@@ -200,8 +209,8 @@ fn remember_body(remembered: &mut Remembered, opener: &Opener, log: LogId, body:
             }
         }
         Body::PeerLog { replica, log } => remember_promise(remembered, Promise::PeerLog(replica, log)),
-        Body::Lost(lost) => remembered.lost |= lost == log,
-        Body::Rejoined(rejoined) => remembered.lost &= rejoined != log,
+        Body::Lost(log) => remember_promise(remembered, Promise::Lost(log)),
+        Body::Rejoined(log) => remember_promise(remembered, Promise::Rejoined(log)),
         Body::Promise(bytes) => {
             let promise = (bytes.len() == COPY_BYTES).then(|| Promise::decode(&bytes)).flatten();
             let Some(promise) = promise else { return false };
@@ -242,5 +251,8 @@ fn remember_promise(remembered: &mut Remembered, promise: Promise) {
             let known = remembered.peer_logs.entry(replica).or_insert(log);
             *known = log.max(*known);
         }
+        // A journal holds what was written under one log only.
+        Promise::Lost(_) => remembered.lost = true,
+        Promise::Rejoined(_) => remembered.lost = false,
     }
 }

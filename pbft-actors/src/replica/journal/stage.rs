@@ -61,7 +61,7 @@ impl JournalStage {
 /// Whether an effect shows others, or counts, what a record promises.
 fn waits(effect: &Effect) -> bool {
     match effect {
-        Effect::Send(..) => true,
+        Effect::Send(..) | Effect::Release(_) => true,
         Effect::Tell(mail) => matches!(
             mail,
             Mail::Orderer(
@@ -69,7 +69,9 @@ fn waits(effect: &Effect) -> bool {
             ) | Mail::Checkpointer(CheckpointerInput::OwnCheckpoint(_))
                 | Mail::ViewChanger(ViewChangerInput::OwnViewChange(_) | ViewChangerInput::OwnNewView(_))
         ),
-        Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Event(_) => false,
+        Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Save { .. } | Effect::Event(_) => {
+            false
+        }
     }
 }
 

@@ -160,6 +160,11 @@ impl Checkpointer {
         if let Some(certificate) = answer.certificate.clone() {
             self.on_certificate(now, Arc::new(certificate), out);
         }
+        let own = self.own();
+        let own_vote = answer.view_change.clone();
+        if let Some(vote) = own_vote.filter(|vote| vote.sender == own && vote.log == own_log) {
+            out.tell(ViewChangerInput::OwnViewChange(vote));
+        }
         let quorums = self.config.quorums;
         let known_of_me: Vec<LogId> = self
             .memory
@@ -171,6 +176,9 @@ impl Checkpointer {
         if known_of_me.len() >= quorums.weak() {
             self.lose(out);
             self.outnumber(known_of_me, out);
+            self.try_rejoin(now, out);
+        } else if self.memory.phase == Phase::Lost {
+            // It knows so by itself.
             self.try_rejoin(now, out);
         } else if self.memory.phase == Phase::Asking && self.said_more(answer) {
             self.lose(out);
@@ -308,10 +316,7 @@ impl Checkpointer {
         out.event(Event::Voting { votes: true });
         out.tell(OrdererInput::Voting(true));
         out.tell(ViewChangerInput::Voting(true));
-        let unclaimed = self.taken.iter().filter(|(seq, _)| **seq > self.stable);
-        for (seq, snapshot) in unclaimed {
-            self.claim(Checkpoint { seq: *seq, digest: snapshot.root() }, out);
-        }
+        self.claim_taken(out);
     }
 
     pub(super) fn retry_memory(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {

@@ -2,6 +2,7 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+mod save;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,15 @@ pub(crate) struct Checkpointer {
     transfer: Option<Transfer>,
     tickets: Tickets,
     server: Server,
+    /// The state that is being written to disk, and the one to be written next.
+    saving: Option<Seq>,
+    to_save: Option<Seq>,
+    /// The highest state that is durable.
+    saved: Seq,
+    /// The state that was transferred: nothing says again how to reach it until it is durable.
+    transferred: Seq,
+    /// Records up to here were released.
+    released: Seq,
     memory: Memory,
     answered: RateLimit,
 }
@@ -86,6 +96,11 @@ impl Checkpointer {
             transfer: None,
             tickets: Tickets::default(),
             server: Server::default(),
+            saving: None,
+            to_save: None,
+            saved: Seq::ZERO,
+            transferred: Seq::ZERO,
+            released: Seq::ZERO,
             memory: Memory::default(),
             answered: RateLimit::default(),
         }
@@ -98,7 +113,7 @@ impl Checkpointer {
     }
 
     /// The stable checkpoint.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn stable(&self) -> Seq {
         self.stable
     }
@@ -121,6 +136,7 @@ impl Checkpointer {
 
     fn on_start(&mut self, now: Now, genesis: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
+        self.saved = genesis.seq;
         out.tell(OrdererInput::OwnCheckpoint(genesis.checkpoint()));
         self.taken.insert(genesis.seq, genesis.snapshot);
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
@@ -153,7 +169,7 @@ impl Checkpointer {
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
     fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
-        if self.memory.votes() && checkpoint.seq > Seq::ZERO {
+        if self.memory.votes() && checkpoint.seq > Seq::ZERO && self.transferred <= self.saved {
             if let Some(claimed) = self.memory.claimed(checkpoint.seq).filter(|own| *own != checkpoint.digest)
             {
                 let Checkpoint { seq, digest } = checkpoint;
@@ -285,6 +301,8 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.save(checkpoint.seq, out);
+        self.release(out);
         self.try_vote_again(now, out);
     }
 
@@ -345,6 +363,7 @@ impl Role for Checkpointer {
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
+            CheckpointerInput::Saved(state) => self.on_saved(&state, out),
         }
     }
 

@@ -46,6 +46,10 @@ impl Server {
         self.kept.insert(peer, Kept { seq, snapshot: snapshot.clone(), first_asked, last_asked: now });
     }
 
+    pub(super) fn snapshots_mut(&mut self) -> impl Iterator<Item = &mut Snapshot> {
+        self.kept.values_mut().map(|kept| &mut kept.snapshot)
+    }
+
     fn drop_expired(&mut self, now: Monotonic) {
         self.kept.retain(|_, kept| now < kept.last_asked.plus(KEPT) && now < kept.first_asked.plus(KEPT_MAX));
     }

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use crate::crypto::Digest;
 use crate::message::{Batch, Outcome, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
-use crate::ports::state::{State, StateLimits};
+use crate::ports::state::{Snapshot, State, StateLimits};
 use crate::role::{
-    BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Role, Taken, To,
+    BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Rejoined, Role,
+    SavedState, Taken, To,
 };
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
@@ -70,6 +71,13 @@ impl Executor {
         executor
     }
 
+    /// An executor that goes on from a state that was saved.
+    pub(crate) fn restored(config: ExecutorConfig, snapshot: &Snapshot) -> Self {
+        let mut executor = Self::new(config);
+        executor.become_state(snapshot);
+        executor
+    }
+
     /// The state as it is now, for those who check it from outside.
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn state(&self) -> &State {
@@ -95,8 +103,21 @@ impl Executor {
     }
 
     /// The state the replica starts with.
-    pub(crate) fn genesis(&mut self) -> Taken {
+    pub(crate) fn start(&mut self) -> Taken {
         Taken { seq: self.executed, snapshot: self.state.snapshot() }
+    }
+
+    /// What the members of the state have agreed on, for those who start with it.
+    pub(crate) fn rejoined(&self) -> impl Iterator<Item = Rejoined> + '_ {
+        self.members.iter()
+    }
+
+    /// What is on disk is not held in memory any more.
+    fn on_saved(&mut self, state: SavedState, out: &mut Outbox<NoTimer>) {
+        if let Some(saved) = &state.saved {
+            self.state.adopt(saved);
+        }
+        out.tell(CheckpointerInput::Saved(state));
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
@@ -155,6 +176,7 @@ impl Role for Executor {
             ExecutorInput::Stable(seq) => self.roots = self.roots.split_off(&seq),
             ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
+            ExecutorInput::Saved(state) => self.on_saved(state, out),
         }
     }
 

@@ -42,7 +42,8 @@ impl Executor {
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;
         }
-        self.become_state(&taken);
+        self.become_state(&taken.snapshot);
+        assert_eq!(self.executed, seq, "a checkpoint names its own seq");
         out.event(Event::Transferred { seq, pages, bytes });
         if let Some(Divergence { since, page }) = repairs {
             out.event(Event::Repaired { seq, since, page });
@@ -56,13 +57,12 @@ impl Executor {
         }
     }
 
-    /// A certificate, or weak-many replicas, vouched for this state: what does not decode is a bug.
-    fn become_state(&mut self, taken: &Taken) {
-        let state = State::of_snapshot(self.config.state_limits, &taken.snapshot);
+    /// Goes on from a checkpoint that a digest vouches for: what does not decode is a bug.
+    pub(super) fn become_state(&mut self, snapshot: &Snapshot) {
+        let state = State::of_snapshot(self.config.state_limits, snapshot);
         let reserved = state.reserved();
         let head = reserved.get(HEAD_KEY).expect("every checkpoint has its head");
         let head: Head = crate::codec::decode(&head, head.len()).expect("a head that this code wrote");
-        assert_eq!(head.0, taken.seq, "a checkpoint names its own seq");
         let members = reserved.get(MEMBERS_KEY).expect("every checkpoint has its members");
         self.members = Members::decode(&members).expect("members that this code wrote");
         self.table = ClientTable::new(self.config.table_limits);
@@ -75,7 +75,7 @@ impl Executor {
         (self.executed, self.time) = head;
         self.state = state;
         self.roots.clear();
-        self.roots.insert(taken.seq, taken.snapshot.root());
+        self.roots.insert(self.executed, snapshot.root());
     }
 }
 

@@ -85,13 +85,17 @@ impl Orderer {
             return;
         }
         self.next_proposal = self.next_proposal.max(self.delivered.next());
-        // Only after a start is something held that is stable already.
-        let stable = self.delivered.min(self.window.low());
         let decided: Vec<Record> = batches.iter().map(|(seq, batch)| self.decided(*seq, batch)).collect();
         out.tell(ExecutorInput::Execute(batches));
         self.grant(out);
         // Nothing waits for these: a decision can be had again from the votes, or from others.
         decided.into_iter().for_each(|record| out.persist(record));
+        self.drop_stable();
+    }
+
+    /// Drops what was held only to be executed: after a start that can be something stable.
+    pub(super) fn drop_stable(&mut self) {
+        let stable = self.delivered.min(self.window.low());
         if self.slots.first_key_value().is_some_and(|(seq, _)| *seq <= stable) {
             self.slots = self.slots.split_off(&stable.next());
         }

@@ -251,6 +251,7 @@ impl Orderer {
         // The executor holds no older ones any more; the new one is told next.
         self.checkpoints.clear();
         self.next_proposal = self.next_proposal.max(seq.next());
+        self.drop_stable();
         self.try_deliver(out);
     }
 

@@ -432,6 +432,7 @@ impl Role for ViewChanger {
             ViewChangerInput::ViewChange(vote) => self.on_view_change(now, vote.into_inner(), out),
             ViewChangerInput::OwnViewChange(vote) => {
                 if vote.message.view == self.view && self.phase == Phase::Changing {
+                    self.asked = true;
                     self.latest.insert(self.own(), vote);
                     self.on_votes_changed(now, out);
                 }
@@ -460,7 +461,12 @@ impl Role for ViewChanger {
                 self.latest.retain(|sender, vote| *sender != replica || vote.log >= log);
             }
             ViewChangerInput::OwnLog(log) => {
-                self.signer.log = log;
+                if self.signer.log != log {
+                    // What was signed under the former log is void, the own VIEW-CHANGE too.
+                    self.signer.log = log;
+                    self.latest.remove(&self.own());
+                    self.asked = false;
+                }
                 out.arm(ViewTimer::Status, now.monotonic.plus(self.tuning.status_interval));
             }
             ViewChangerInput::Voting(voting) => self.on_voting(now, voting, out),

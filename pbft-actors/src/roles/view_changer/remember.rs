@@ -19,12 +19,13 @@ impl ViewChanger {
         let view = last.max(left);
         if view > self.view {
             self.start_change(view, out);
-            // Asked for before, and never asked for again with another content. Without the message
-            // itself the others have to go on.
-            self.asked = true;
             self.started = last == view;
-            let own = asked.and_then(|(_, vote)| vote).filter(|vote| vote.message.view == view);
-            self.latest.extend(own.map(|vote| (vote.sender, vote)));
+            // Asked for before. Where the disk lost the message, a peer gives it back with its
+            // recollection, or none has it and it is signed again.
+            if let Some(own) = asked.and_then(|(_, vote)| vote).filter(|vote| vote.message.view == view) {
+                self.asked = true;
+                self.latest.insert(own.sender, own);
+            }
         }
     }
 

@@ -7,10 +7,9 @@ use proptest::prelude::*;
 
 use super::pages;
 use crate::crypto::Digest;
-use crate::ports::state::page::Frame;
 use crate::ports::state::region::{Region, Savepoint};
 use crate::ports::state::table::PageTable;
-use crate::ports::state::tree::{Node, Part};
+use crate::ports::state::tree::{Frame, Node, Part};
 use crate::ports::state::{
     FAN_OUT, PAGE_BYTES, PAGE_LEVEL, Page, Snapshot, State, StateBuilder, StateError, StateLimits,
     TREE_LEVELS, child_index,

@@ -3,7 +3,7 @@ const WORD_BITS: usize = 64;
 
 /// The children of one node by slot; takes memory only for those that are there.
 #[derive(Clone)]
-pub(super) struct Children<T> {
+pub(in crate::ports::state) struct Children<T> {
     /// One bit per slot.
     present: [u64; super::FAN_OUT / WORD_BITS],
     /// Ascending by slot.

@@ -4,13 +4,20 @@
 //! highest level, number 0, is the root. The children of node `i` are numbers `256 i` to `256 i + 255`
 //! of the level below, so what a page index says in bytes is the way from the root to the page.
 
+mod adopt;
 mod children;
 mod digest;
+mod frame;
 mod node;
+mod stored;
 mod walk;
 
+pub(super) use adopt::adopt;
 pub(crate) use digest::{node_digest, page_digest};
-pub(super) use node::{Node, Part};
+pub(super) use frame::Frame;
+pub(super) use node::{Below, Node, Part};
+pub(crate) use stored::DamagedPart;
+pub(super) use stored::{NodeRecord, PageStore, Stored, StoredChild};
 pub(super) use walk::Frames;
 
 /// Levels of nodes; the root's level.

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::node::{Node, Part};
+use super::frame::Frame;
+use super::node::{BoxedParts, Node, Part};
 use super::{PAGE_LEVEL, child_index, slot_below};
-use crate::ports::state::page::Frame;
 
 /// What is left of one node.
 struct Rest<'a> {
     index: u64,
-    children: Box<dyn Iterator<Item = (u8, Part<'a>)> + 'a>,
+    children: BoxedParts<'a>,
 }
 
 /// The frames of a tree, ascending by page.

@@ -23,6 +23,9 @@ pub(crate) const COPY_BYTES: usize = 52;
 /// Bytes of entries after which what waits is written as more than one group.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
+/// Segments that are kept to be written over.
+const SPARE_MAX: usize = 2;
+
 /// Zeros are written this many bytes at a time.
 const ZERO_BYTES: usize = 1 << 20;
 
@@ -83,6 +86,10 @@ pub(crate) struct Log {
     current: Segment,
     /// Full ones that may still be needed, oldest first.
     closed: VecDeque<Closed>,
+    /// Full ones that are needed no more, to be written over: their blocks are there already.
+    spare: VecDeque<u64>,
+    /// The oldest segment that is needed, as the last group said.
+    stated: u64,
     waiting: Vec<Entry>,
 }
 
@@ -135,7 +142,8 @@ impl Log {
             None => (VecDeque::new(), (0, 0)),
         };
         let current = Segment { number: last.0, ordinal: 0, copies: last.1, offset: 0, until: 0 };
-        let mut log = Self { disk, owner, id, segment_bytes, current, closed, waiting: Vec::new() };
+        let (spare, waiting) = (VecDeque::new(), Vec::new());
+        let mut log = Self { disk, owner, id, segment_bytes, current, closed, spare, stated: 0, waiting };
         log.open_segment(base)?;
         log.remove_old()?;
         Ok(log)
@@ -150,6 +158,7 @@ impl Log {
         self.id = id;
         self.waiting.clear();
         self.closed.clear();
+        self.spare.clear();
         self.open_segment(base)?;
         self.remove_old()
     }
@@ -178,8 +187,8 @@ impl Log {
     /// Entries needed until this number or a lower one are needed no more. Their segments go when the
     /// next one begins.
     pub(crate) fn release(&mut self, until: u64) {
-        while self.closed.front().is_some_and(|closed| closed.until <= until) {
-            self.closed.pop_front();
+        while let Some(closed) = self.closed.pop_front_if(|closed| closed.until <= until) {
+            self.spare.push_back(closed.number);
         }
     }
 
@@ -232,12 +241,9 @@ impl Log {
         };
         let file = file_name(header.number);
         // Blocks that the file system has already need no more than their content to become certain.
-        let zeros = vec![0; ZERO_BYTES.min(self.segment_bytes)];
-        let mut at = 0;
-        while at < self.segment_bytes {
-            let part = zeros.len().min(self.segment_bytes - at);
-            self.disk.write_at(&file, at as u64, &zeros[..part])?;
-            at += part;
+        match self.spare.pop_front_if(|number| *number < self.stated) {
+            Some(spare) => self.disk.rename(&file_name(spare), &file)?,
+            None => self.write_zeros(&file)?,
         }
         self.disk.write_at(&file, 0, &header.encode())?;
         self.disk.sync(&file)?;
@@ -250,6 +256,17 @@ impl Log {
             until: 0,
         };
         self.write_group(&base)
+    }
+
+    fn write_zeros(&mut self, file: &str) -> Result<(), LogError> {
+        let zeros = vec![0; ZERO_BYTES.min(self.segment_bytes)];
+        let mut at = 0;
+        while at < self.segment_bytes {
+            let part = zeros.len().min(self.segment_bytes - at);
+            self.disk.write_at(file, at as u64, &zeros[..part])?;
+            at += part;
+        }
+        Ok(())
     }
 
     fn write_group(&mut self, entries: &[Entry]) -> Result<(), LogError> {
@@ -267,6 +284,7 @@ impl Log {
         }
         self.disk.write_at(&file, current.offset as u64, &group)?;
         self.disk.sync(&file)?;
+        self.stated = oldest;
         current.offset += group.len();
         current.ordinal += 1;
         let until = entries.iter().map(|entry| entry.until).max();
@@ -278,8 +296,10 @@ impl Log {
     fn remove_old(&mut self) -> Result<(), LogError> {
         let oldest = self.oldest();
         let mut removed = false;
+        self.spare.truncate(SPARE_MAX);
         for file in self.disk.list()? {
-            if number_of(&file).is_some_and(|number| number < oldest) {
+            let number = number_of(&file);
+            if number.is_some_and(|number| number < oldest && !self.spare.contains(&number)) {
                 self.disk.remove(&file)?;
                 removed = true;
             }

@@ -49,7 +49,8 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
     let mut certain = None;
     for number in numbers.iter().rev() {
         let bytes = read_whole(disk, &file_name(*number))?;
-        match Header::decode(&bytes) {
+        // A segment that was to be written over may still have its former header.
+        match Header::decode(&bytes).filter(|header| header.number == *number) {
             Some(header) => {
                 check(&header, owner)?;
                 segments.push(scan(&bytes, header, certain));

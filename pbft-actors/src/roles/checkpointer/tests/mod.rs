@@ -3,6 +3,7 @@
 mod certificate;
 mod fetch;
 mod memory;
+mod save;
 mod serve;
 mod transfer;
 mod wire;
@@ -149,8 +150,15 @@ fn reaches(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
     [vec![tell(OrdererInput::OwnCheckpoint(checkpoint))], advances(checkpoint, by)].concat()
 }
 
-/// What a replica does whose stable checkpoint advances.
+/// What a replica does whose stable checkpoint advances while no other one is being saved.
 fn advances(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
+    let seq = checkpoint.seq;
+    let saves = Effect::Save { seq, snapshot: state(seq.0).snapshot };
+    [advances_unsaved(checkpoint, by), vec![saves]].concat()
+}
+
+/// What it does while another one is.
+fn advances_unsaved(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
     vec![
         Effect::Persist(Record::Stable(Arc::new(certificate(checkpoint, by)))),
         Effect::Event(Event::StableCheckpoint { checkpoint }),

@@ -381,9 +381,12 @@ impl Checkpointer {
         self.transfer = None;
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = taken.seq;
+        self.transferred = taken.seq;
         self.taken.retain(|seq, _| *seq <= taken.seq);
         self.tell_transferring(false, out);
+        let seq = taken.seq;
         self.on_taken(now, taken, out);
+        self.save(seq, out);
     }
 
     /// If nobody is left to wait for, asks everyone once more who did not lie, more patiently.

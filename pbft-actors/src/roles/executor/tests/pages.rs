@@ -75,7 +75,7 @@ fn an_installed_state_is_the_same_byte_for_byte() {
         tell(CheckpointerInput::Installed(checkpoint.clone())),
     ];
     assert_eq!(install(&mut newcomer, &checkpoint), told);
-    assert_eq!(pages(&newcomer.genesis()), pages(&checkpoint));
+    assert_eq!(pages(&newcomer.start()), pages(&checkpoint));
     assert_eq!(newcomer.executed(), Seq(4));
 }
 

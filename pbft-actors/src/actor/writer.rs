@@ -1,0 +1,156 @@
+//! The threads that write: one syncs the journal, so that one sync covers all that waits; the other
+//! writes checkpoints, so that a large one keeps no vote waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use actix::prelude::*;
+
+use super::builder::StartError;
+use super::hub::Hub;
+use crate::ports::state::{PageFile, Snapshot};
+use crate::replica::{Journal, Mark};
+use crate::role::{Record, SavedState};
+use crate::types::{ReplicaId, Seq};
+
+/// Everything up to this mark is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Durable(pub(super) Mark);
+
+/// A state is on disk.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StateSaved(pub(super) SavedState);
+
+/// The disk failed. Nothing is tried again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct DiskFailed(pub(super) String);
+
+/// What the disk did since the replica started.
+#[derive(Debug, Default)]
+pub(super) struct DiskCounts {
+    pub(super) syncs: AtomicU64,
+    pub(super) sync_micros: AtomicU64,
+    pub(super) records: AtomicU64,
+    pub(super) saves: AtomicU64,
+    pub(super) save_micros: AtomicU64,
+}
+
+enum Order {
+    Write { records: Vec<Record>, mark: Mark },
+    Release(Seq),
+}
+
+/// The way to both threads. They end when it is dropped, after what was ordered is done.
+pub(super) struct Writers {
+    journal: Sender<Order>,
+    states: Sender<(Seq, Snapshot)>,
+}
+
+impl Writers {
+    /// Starts both threads; wait for them with the handles once the writers are dropped.
+    pub(super) fn start(
+        replica: ReplicaId,
+        journal: Journal,
+        pages: PageFile,
+        hub: Addr<Hub>,
+        counts: Arc<DiskCounts>,
+    ) -> Result<(Self, Vec<JoinHandle<()>>), StartError> {
+        let (to_journal, orders) = mpsc::channel();
+        let (to_states, states) = mpsc::channel();
+        let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
+            let thread = thread::Builder::new().name(name);
+            thread.spawn(work).map_err(|error| StartError::Thread(error.to_string()))
+        };
+        let (state_hub, state_counts) = (hub.clone(), counts.clone());
+        let threads = vec![
+            spawn(
+                format!("pbft-journal-{replica}"),
+                Box::new(move || write_journal(journal, &orders, &hub, &counts)),
+            )?,
+            spawn(
+                format!("pbft-state-{replica}"),
+                Box::new(move || write_states(pages, &states, &state_hub, &state_counts)),
+            )?,
+        ];
+        Ok((Self { journal: to_journal, states: to_states }, threads))
+    }
+
+    // A thread that is gone has said why.
+
+    pub(super) fn write(&self, records: Vec<Record>, mark: Mark) {
+        let _gone = self.journal.send(Order::Write { records, mark });
+    }
+
+    pub(super) fn release(&self, seq: Seq) {
+        let _gone = self.journal.send(Order::Release(seq));
+    }
+
+    pub(super) fn save(&self, seq: Seq, snapshot: Snapshot) {
+        let _gone = self.states.send((seq, snapshot));
+    }
+}
+
+fn write_journal(mut journal: Journal, orders: &Receiver<Order>, hub: &Addr<Hub>, counts: &DiskCounts) {
+    while let Ok(first) = orders.recv() {
+        let (mut all, mut last) = (Vec::new(), None);
+        // What came while the last sync ran goes together.
+        for order in std::iter::once(first).chain(orders.try_iter()) {
+            match order {
+                Order::Write { records, mark } => {
+                    all.extend(records);
+                    last = Some(mark);
+                }
+                Order::Release(seq) => journal.release(seq),
+            }
+        }
+        let Some(mark) = last else { continue };
+        counts.records.fetch_add(all.len() as u64, Ordering::Relaxed);
+        let awaited = all.iter().any(Record::is_awaited);
+        let began = Instant::now();
+        let written = if awaited { journal.write(&all) } else { journal.append(&all) };
+        match written {
+            Ok(()) if awaited => {
+                counts.syncs.fetch_add(1, Ordering::Relaxed);
+                counts.sync_micros.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                hub.do_send(Durable(mark));
+            }
+            Ok(()) => {}
+            Err(error) => {
+                hub.do_send(DiskFailed(error.to_string()));
+                return;
+            }
+        }
+    }
+    if let Err(error) = journal.write(&[]) {
+        tracing::warn!(%error, "what nothing waited for is not on disk");
+    }
+}
+
+fn write_states(
+    mut pages: PageFile,
+    states: &Receiver<(Seq, Snapshot)>,
+    hub: &Addr<Hub>,
+    counts: &DiskCounts,
+) {
+    while let Ok((seq, snapshot)) = states.recv() {
+        let began = Instant::now();
+        match pages.save(seq, &snapshot) {
+            Ok(saved) => {
+                counts.saves.fetch_add(1, Ordering::Relaxed);
+                counts.save_micros.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                let saved = Some(Arc::new(saved));
+                hub.do_send(StateSaved(SavedState { seq, saved }));
+            }
+            Err(error) => {
+                hub.do_send(DiskFailed(error.to_string()));
+                return;
+            }
+        }
+    }
+}
