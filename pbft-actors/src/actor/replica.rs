@@ -223,9 +223,9 @@ impl Replica {
                 status.executed = *seq;
                 status.operations += *operations as u64;
             }
-            Event::Transferred { seq } => {
+            Event::Transferred { seq, pages, bytes } => {
                 status.executed = *seq;
-                tracing::info!(%replica, %seq, "state transferred");
+                tracing::info!(%replica, %seq, pages, bytes, "state transferred");
             }
             Event::Behind { target } => tracing::info!(%replica, %target, "behind: fetching state"),
             Event::Voting { votes } => {
@@ -239,8 +239,8 @@ impl Replica {
             Event::Diverged { seq, own, stable } => {
                 tracing::error!(%replica, %seq, %own, %stable, "own state differs from the group's: repairing it");
             }
-            Event::Repaired { seq, page } => {
-                tracing::error!(%replica, %seq, page, "own state differed from this page on: repaired");
+            Event::Repaired { seq, since, page } => {
+                tracing::error!(%replica, %since, %seq, page, "own state differed from this page on, since one of these seqs: repaired");
             }
             Event::Fatal { why } => {
                 self.fault = Some(why.clone());

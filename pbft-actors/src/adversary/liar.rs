@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::message::{
-    BatchData, Checkpoint, Kind, Outcome, PageData, PrePrepared, ReplyResult, ViewChange, Vote,
+    BatchData, Checkpoint, Kind, NodeData, Outcome, PageData, PrePrepared, ReplyResult, ViewChange, Vote,
 };
 use crate::types::{LogId, Seq};
 
@@ -19,6 +19,12 @@ pub(crate) enum Lie {
     Checkpoints,
     /// Pages that are not those of the checkpoint.
     Pages,
+    /// Nodes that are not those of the checkpoint.
+    Nodes,
+    /// Of the pages and nodes that are asked for one less.
+    Less,
+    /// That it dropped every checkpoint.
+    Gone,
     /// Bodies that nobody asked for, and none of those that somebody did.
     Bodies,
     /// Where it stands.
@@ -35,12 +41,15 @@ pub(crate) enum Lie {
 
 impl Lie {
     /// Every lie.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Votes,
         Self::Decided,
         Self::Replies,
         Self::Checkpoints,
         Self::Pages,
+        Self::Nodes,
+        Self::Less,
+        Self::Gone,
         Self::Bodies,
         Self::Status,
         Self::Logs,
@@ -110,10 +119,33 @@ impl Adversary for Liar {
                 let lie = Checkpoint { seq: vote.message.seq, digest: garbage() };
                 Message::Checkpoint(signer.sign(Kind::Checkpoint, lie))
             }
-            Message::PageData(data) if self.lies(Lie::Pages) => {
+            Message::PageData(PageData { pages: Some(mut pages), seq, ticket }) if self.lies(Lie::Pages) => {
                 let page = Bytes::from_static(&[7; crate::ports::state::PAGE_BYTES]);
-                let pages = data.pages.iter().map(|(index, _)| (*index, page.clone())).collect();
-                Message::PageData(PageData { pages, ..data })
+                pages.iter_mut().for_each(|(_, content)| *content = page.clone());
+                Message::PageData(PageData { pages: Some(pages), seq, ticket })
+            }
+            Message::PageData(PageData { pages: Some(mut pages), seq, ticket }) if self.lies(Lie::Less) => {
+                pages.pop();
+                Message::PageData(PageData { pages: Some(pages), seq, ticket })
+            }
+            Message::NodeData(NodeData { nodes: Some(mut nodes), seq, ticket })
+                if self.lies(Lie::Nodes) || self.lies(Lie::Less) =>
+            {
+                for node in &mut nodes {
+                    if self.lies(Lie::Nodes) {
+                        node.children.iter_mut().for_each(|(_, digest)| *digest = garbage());
+                    } else {
+                        node.children.pop();
+                    }
+                }
+                Message::NodeData(NodeData { nodes: Some(nodes), seq, ticket })
+            }
+            // Says that it has dropped whatever it is asked for.
+            Message::NodeData(data) if self.lies(Lie::Gone) => {
+                Message::NodeData(NodeData { nodes: None, ..data })
+            }
+            Message::PageData(data) if self.lies(Lie::Gone) => {
+                Message::PageData(PageData { pages: None, ..data })
             }
             Message::BatchData(data) if self.lies(Lie::Bodies) => Message::BatchData(BatchData {
                 batch: std::sync::Arc::new(crate::message::Batch::null()),

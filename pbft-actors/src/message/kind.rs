@@ -26,7 +26,7 @@ pub enum Kind {
     NewView = 11,
     /// Where a replica stands.
     Status = 12,
-    /// Asks for a batch, a request or pages.
+    /// Asks for a batch, or for nodes or pages of a checkpoint.
     Fetch = 13,
     /// A batch asked for.
     BatchData = 14,
@@ -38,11 +38,13 @@ pub enum Kind {
     Recollection = 17,
     /// A replica has more requests than it can serve.
     Busy = 18,
+    /// Nodes asked for.
+    NodeData = 19,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Request,
         Self::NeedSignature,
         Self::PrePrepare,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Recall,
         Self::Recollection,
         Self::Busy,
+        Self::NodeData,
     ];
 
     /// The kind with this number; unknown ones are counted, not fatal.
@@ -89,6 +92,7 @@ impl Kind {
             Self::Recall => "recall",
             Self::Recollection => "recollection",
             Self::Busy => "busy",
+            Self::NodeData => "node_data",
         }
     }
 }
@@ -103,6 +107,6 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(19), None);
+        assert_eq!(Kind::from_number(20), None);
     }
 }

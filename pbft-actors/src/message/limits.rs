@@ -19,8 +19,12 @@ pub const DIGESTS_PER_SEQ_MAX: usize = FRESH_DIGESTS_PER_SEQ_MAX * crate::types:
 pub const FRESH_DIGESTS_PER_SEQ_MAX: usize = 4;
 /// Most clients that a VIEW-CHANGE lists as having to sign.
 pub const SIGNED_ONLY_MAX: usize = 1_024;
-/// Pages in one DATA message.
+/// Pages in one DATA message: 256 KiB.
 pub const PAGES_PER_DATA_MAX: usize = 64;
+/// Nodes in one META-DATA message: some 600 KiB if each has all its children.
+pub const NODES_PER_DATA_MAX: usize = 64;
+/// Children of one node of the tree over the pages.
+pub const NODE_CHILDREN_MAX: usize = 256;
 /// Longest text in a refusal, bytes.
 pub const REFUSAL_DETAIL_BYTES_MAX: usize = 1_024;
 /// Largest encoded VIEW-CHANGE, bytes.

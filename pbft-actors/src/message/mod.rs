@@ -37,7 +37,7 @@ pub use reply::{Busy, Outcome, Refusal, Reply, ReplyResult};
 pub use request::{Hints, NeedSignature, Operation, Proof, ProofState, RejoinOperation, Request};
 pub use signed::{Signed, Signer};
 pub use status::{SeqBitmap, Status};
-pub use transfer::{BatchData, Fetch, PageData};
+pub use transfer::{BatchData, Fetch, NodeData, PageData, TreeNode};
 pub use verified::Verified;
 pub use view_change::{NewView, PrePrepared, Prepared, ViewChange};
 pub use vote::Vote;

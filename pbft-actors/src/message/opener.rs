@@ -46,7 +46,9 @@ pub enum Opened {
     Fetch(Verified<Fetch>),
     /// An answer, to be compared with the digest asked for.
     BatchData(Verified<BatchData>),
-    /// An answer, to be compared with the digest asked for.
+    /// An answer, to be compared with the digests that are known.
+    NodeData(Verified<NodeData>),
+    /// An answer, to be compared with the digests that are known.
     PageData(Verified<PageData>),
     /// A replica starts.
     Recall(Verified<Recall>),
@@ -220,16 +222,30 @@ impl Opener {
                     .all(|bitmap| bitmap.bytes() <= bitmap_bytes_max);
                 if bitmaps_ok { Ok(Opened::Status(status)) } else { Err(Reject::Invalid(kind)) }
             }
-            Kind::Fetch => plain(from, kind, &body).map(Opened::Fetch),
+            Kind::Fetch => {
+                let fetch: Verified<Fetch> = plain(from, kind, &body)?;
+                let valid = match &*fetch {
+                    Fetch::Batch { .. } => true,
+                    Fetch::Nodes { nodes, .. } => nodes.len() <= NODES_PER_DATA_MAX,
+                    Fetch::Pages { pages, .. } => pages.len() <= PAGES_PER_DATA_MAX,
+                };
+                if valid { Ok(Opened::Fetch(fetch)) } else { Err(Reject::Invalid(kind)) }
+            }
             Kind::BatchData => {
                 self.batch_data(body).map(|message| Opened::BatchData(Verified::new(from, message)))
             }
             Kind::PageData => {
                 let data: Verified<PageData> = plain(from, kind, &body)?;
-                if data.pages.len() > PAGES_PER_DATA_MAX {
-                    return Err(Reject::Invalid(kind));
-                }
-                Ok(Opened::PageData(data))
+                let valid = data.pages.as_ref().is_none_or(|pages| pages.len() <= PAGES_PER_DATA_MAX);
+                if valid { Ok(Opened::PageData(data)) } else { Err(Reject::Invalid(kind)) }
+            }
+            Kind::NodeData => {
+                let data: Verified<NodeData> = plain(from, kind, &body)?;
+                let valid = data.nodes.as_ref().is_none_or(|nodes| {
+                    nodes.len() <= NODES_PER_DATA_MAX
+                        && nodes.iter().all(|node| node.children.len() <= NODE_CHILDREN_MAX)
+                });
+                if valid { Ok(Opened::NodeData(data)) } else { Err(Reject::Invalid(kind)) }
             }
             Kind::Recall => plain(from, kind, &body).map(Opened::Recall),
             Kind::Recollection => {
@@ -367,4 +383,53 @@ fn decoded<T: DeserializeOwned>(kind: Kind, body: &Bytes) -> Result<T, Reject> {
 
 fn plain<T: DeserializeOwned>(from: Peer, kind: Kind, body: &Bytes) -> Result<Verified<T>, Reject> {
     decoded(kind, body).map(|message| Verified::new(from, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Identity;
+    use crate::types::{Quorums, ReplicaId};
+
+    fn opens<M: Serialize>(kind: Kind, message: &M) -> bool {
+        let own = Peer::Replica(ReplicaId(0));
+        let quorums = Quorums::new(4).unwrap();
+        let keys = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
+        let opener =
+            Opener { keyring: Keyring::new(own, quorums, Binding::default(), keys), interval: 4, window: 8 };
+        let body = codec::encode(message);
+        assert!(body.len() < BODY_BYTES_MAX, "what is within its limits fits a frame");
+        match opener.open(Peer::Replica(ReplicaId(1)), kind, body.into()) {
+            Ok(_) => true,
+            Err(Reject::Invalid(invalid)) if invalid == kind => false,
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_and_given_in_one_message_is_limited() {
+        let (seq, ticket) = (Seq(u64::MAX), u64::MAX);
+        let pages = |count| Fetch::Pages { seq, ticket, pages: vec![u64::MAX; count] };
+        let nodes = |count| Fetch::Nodes { seq, ticket, nodes: vec![(u8::MAX, u64::MAX); count] };
+        assert!(
+            opens(Kind::Fetch, &pages(PAGES_PER_DATA_MAX)) && opens(Kind::Fetch, &nodes(NODES_PER_DATA_MAX))
+        );
+        assert!(!opens(Kind::Fetch, &pages(PAGES_PER_DATA_MAX + 1)));
+        assert!(!opens(Kind::Fetch, &nodes(NODES_PER_DATA_MAX + 1)));
+
+        let page = (u64::MAX, Bytes::from(vec![255; 4_096]));
+        let data = |count| PageData { seq, ticket, pages: Some(vec![page.clone(); count]) };
+        assert!(opens(Kind::PageData, &data(PAGES_PER_DATA_MAX)));
+        assert!(!opens(Kind::PageData, &data(PAGES_PER_DATA_MAX + 1)));
+
+        let node = |children| TreeNode {
+            level: 1,
+            index: u64::MAX,
+            children: vec![(u8::MAX, Digest([255; Digest::BYTES])); children],
+        };
+        let data = |count, children| NodeData { seq, ticket, nodes: Some(vec![node(children); count]) };
+        assert!(opens(Kind::NodeData, &data(NODES_PER_DATA_MAX, NODE_CHILDREN_MAX)));
+        assert!(!opens(Kind::NodeData, &data(NODES_PER_DATA_MAX + 1, 1)));
+        assert!(!opens(Kind::NodeData, &data(1, NODE_CHILDREN_MAX + 1)));
+    }
 }

@@ -17,12 +17,23 @@ pub enum Fetch {
         /// Its digest.
         digest: Digest,
     },
-    /// Pages of a checkpoint, ascending.
+    /// Nodes of the tree over a checkpoint's pages: META-DATA.
+    Nodes {
+        /// The checkpoint.
+        seq: Seq,
+        /// Comes back with the answer.
+        ticket: u64,
+        /// Level and number of each; at most [`NODES_PER_DATA_MAX`](super::NODES_PER_DATA_MAX).
+        nodes: Vec<(u8, u64)>,
+    },
+    /// Pages of a checkpoint: DATA.
     Pages {
         /// The checkpoint.
         seq: Seq,
-        /// The first page index wanted.
-        from: u64,
+        /// Comes back with the answer.
+        ticket: u64,
+        /// Their indexes; at most [`PAGES_PER_DATA_MAX`](super::PAGES_PER_DATA_MAX).
+        pages: Vec<u64>,
     },
 }
 
@@ -35,15 +46,37 @@ pub struct BatchData {
     pub batch: Arc<Batch>,
 }
 
-/// Pages of a checkpoint, in answer to [`Fetch::Pages`].
+/// META-DATA, in answer to [`Fetch::Nodes`]: what is below each node that was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeData {
+    /// The checkpoint.
+    pub seq: Seq,
+    /// The question's.
+    pub ticket: u64,
+    /// The nodes, as they were asked for; none if the checkpoint is not held any more.
+    pub nodes: Option<Vec<TreeNode>>,
+}
+
+/// A node of the tree over a checkpoint's pages.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TreeNode {
+    /// Its level; pages are level 0.
+    pub level: u8,
+    /// Its number at that level.
+    pub index: u64,
+    /// Slot and digest of each child, ascending; at most
+    /// [`NODE_CHILDREN_MAX`](super::NODE_CHILDREN_MAX).
+    pub children: Vec<(u8, Digest)>,
+}
+
+/// DATA, in answer to [`Fetch::Pages`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PageData {
     /// The checkpoint.
     pub seq: Seq,
-    /// The index that was asked for.
-    pub from: u64,
-    /// Pages with their indexes, ascending.
-    pub pages: Vec<(u64, Bytes)>,
-    /// Where to go on; none if these were the last.
-    pub next: Option<u64>,
+    /// The question's.
+    pub ticket: u64,
+    /// The pages with their indexes, as they were asked for; none if the checkpoint is not held any
+    /// more.
+    pub pages: Option<Vec<(u64, Bytes)>>,
 }

@@ -64,4 +64,10 @@ impl<R: Role> Driver<R> {
     pub(crate) fn role(&self) -> &R {
         &self.role
     }
+
+    /// For those who damage a role from outside.
+    #[cfg(test)]
+    pub(crate) fn role_mut(&mut self) -> &mut R {
+        &mut self.role
+    }
 }

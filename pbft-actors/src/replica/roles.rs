@@ -70,15 +70,15 @@ impl Roles {
             service: service.clone(),
         };
         let restored =
-            |snapshot| catch_unwind(AssertUnwindSafe(|| Executor::restored(fresh(), snapshot))).ok();
-        let executor = saved.and_then(restored).unwrap_or_else(|| Executor::new(fresh()));
+            |snapshot| catch_unwind(AssertUnwindSafe(|| Executor::restored(fresh(), &snapshot))).ok();
+        let mut executor = saved.and_then(restored).unwrap_or_else(|| Executor::new(fresh()));
         let genesis = executor.start();
         let mut checkpointer = Checkpointer::new(CheckpointerConfig {
             signer: signer.clone(),
             quorums,
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
-            pages_max: u64::from(agreed.state_pages).saturating_mul(3),
+            state_limits: agreed.state_limits(),
             tuning: tuning.clone(),
         });
         checkpointer.remember(&remembered);

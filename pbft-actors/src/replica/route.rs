@@ -42,9 +42,10 @@ pub(crate) fn route(opened: Opened, inbound: &mut Inbound) {
         }
         Opened::Fetch(fetch) => match *fetch {
             Fetch::Batch { .. } => mail.push(OrdererInput::Fetch(fetch).into()),
-            Fetch::Pages { .. } => mail.push(ExecutorInput::Fetch(fetch).into()),
+            Fetch::Nodes { .. } | Fetch::Pages { .. } => mail.push(CheckpointerInput::Fetch(fetch).into()),
         },
         Opened::BatchData(data) => mail.push(OrdererInput::BatchData(data).into()),
+        Opened::NodeData(data) => mail.push(CheckpointerInput::NodeData(data).into()),
         Opened::PageData(data) => mail.push(CheckpointerInput::PageData(data).into()),
         Opened::Recall(recall) => {
             if let Peer::Replica(peer) = recall.from() {

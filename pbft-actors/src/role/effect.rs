@@ -6,9 +6,9 @@ use super::Mail;
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{
-    Batch, BatchData, Busy, Certificate, Checkpoint, Fetch, Kind, NeedSignature, NewView, PageData, Payload,
-    PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote, encode_batch_data,
-    encode_certificate, encode_pre_prepare,
+    Batch, BatchData, Busy, Certificate, Checkpoint, Fetch, Kind, NeedSignature, NewView, NodeData, PageData,
+    Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
+    encode_batch_data, encode_certificate, encode_pre_prepare,
 };
 use crate::ports::state::Snapshot;
 use crate::types::{ClientId, LogId, ReplicaId, ReplicaSet, Seq, View};
@@ -69,6 +69,7 @@ pub(crate) enum Message {
     Status(Status),
     Fetch(Fetch),
     BatchData(BatchData),
+    NodeData(NodeData),
     PageData(PageData),
     Recall(Recall),
     Recollection(Recollection),
@@ -92,6 +93,7 @@ impl Message {
             Self::Status(_) => Kind::Status,
             Self::Fetch(_) => Kind::Fetch,
             Self::BatchData(_) => Kind::BatchData,
+            Self::NodeData(_) => Kind::NodeData,
             Self::PageData(_) => Kind::PageData,
             Self::Recall(_) => Kind::Recall,
             Self::Recollection(_) => Kind::Recollection,
@@ -123,6 +125,7 @@ impl Message {
             Self::Status(message) => codec::encode(message).into(),
             Self::Fetch(message) => codec::encode(message).into(),
             Self::BatchData(message) => encode_batch_data(message).into(),
+            Self::NodeData(message) => codec::encode(message).into(),
             Self::PageData(message) => codec::encode(message).into(),
             Self::Recall(message) => codec::encode(message).into(),
             Self::Recollection(message) => codec::encode(message).into(),
@@ -199,6 +202,10 @@ pub enum Event {
     Transferred {
         /// The checkpoint.
         seq: Seq,
+        /// Pages fetched for it.
+        pages: u64,
+        /// Bytes of these, and of the nodes of the tree above them.
+        bytes: u64,
     },
     /// A peer did what no correct replica does.
     Misbehaved {
@@ -220,6 +227,8 @@ pub enum Event {
     Repaired {
         /// The checkpoint.
         seq: Seq,
+        /// The first seq whose operations may be what went wrong; the last is the checkpoint's.
+        since: Seq,
         /// The first page that differed.
         page: u64,
     },

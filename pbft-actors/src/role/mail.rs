@@ -14,11 +14,11 @@ use bytes::Bytes;
 
 use crate::crypto::Digest;
 use crate::message::{
-    Batch, BatchData, Certificate, Checkpoint, Fetch, NeedSignature, PageData, PrePrepare, PrePrepared,
-    Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified, ViewChange, Vote,
-    VoteKind,
+    Batch, BatchData, Certificate, Checkpoint, Fetch, NeedSignature, NodeData, PageData, PrePrepare,
+    PrePrepared, Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified,
+    ViewChange, Vote, VoteKind,
 };
-use crate::ports::state::Saved;
+use crate::ports::state::{Saved, Snapshot};
 use crate::types::{
     ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
@@ -176,9 +176,9 @@ pub(crate) struct Enter {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum CheckpointerInput {
     /// The replica starts with this state.
-    Start(Checkpoint),
+    Start(Taken),
     /// From the executor: a checkpoint was taken of a committed batch.
-    Taken(Checkpoint),
+    Taken(Taken),
     /// From the executor: the last batch executed.
     Executed(Seq),
     Checkpoint(Verified<Signed<Checkpoint>>),
@@ -186,18 +186,19 @@ pub(crate) enum CheckpointerInput {
     OwnCheckpoint(Signed<Checkpoint>),
     Certificate(Verified<Certificate>),
     Status(Verified<Status>),
+    /// From a peer: it fetches nodes or pages.
+    Fetch(Verified<Fetch>),
+    NodeData(Verified<NodeData>),
     PageData(Verified<PageData>),
     /// From the view changer: the checkpoint a view starts from, and who can serve it.
     Chosen {
         checkpoint: Checkpoint,
         holders: ReplicaSet,
     },
-    /// From the executor: the pages were what was asked for, and are the state now.
-    Installed(Checkpoint),
+    /// From the executor: what was fetched is the state now.
+    Installed(Taken),
     /// From the executor: the checkpoint was reached by executing meanwhile.
     InstallNeedless(Checkpoint),
-    /// From the executor: the pages were not what was asked for.
-    InstallFailed(Checkpoint),
     /// From the orderer: the first log that this replica sees of another one.
     PeerLog {
         replica: ReplicaId,
@@ -209,7 +210,21 @@ pub(crate) enum CheckpointerInput {
     /// From the executor: a REJOIN is executed.
     Rejoined(Rejoined),
     /// From the executor: the state of this checkpoint is durable.
-    Saved(Seq),
+    Saved(SavedState),
+}
+
+/// A checkpoint with the state itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Taken {
+    pub(crate) seq: Seq,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Taken {
+    /// What is said of it.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { seq: self.seq, digest: self.snapshot.root() }
+    }
 }
 
 /// What a replica that starts asks for, with what was found on the way.
@@ -303,10 +318,8 @@ pub(crate) enum ExecutorInput {
     Execute(Vec<(Seq, Arc<Batch>)>),
     /// From the checkpointer: h advanced; older checkpoints may go.
     Stable(Seq),
-    /// From a peer: it fetches pages.
-    Fetch(Verified<Fetch>),
-    /// From the checkpointer: all pages of a checkpoint.
-    Install { checkpoint: Checkpoint, pages: Vec<(u64, Bytes)> },
+    /// From the checkpointer: the state of a checkpoint was fetched.
+    Install(Install),
     /// From the view changer.
     Entered(View),
     /// From the carrier: a state is on disk.
@@ -333,6 +346,28 @@ impl std::fmt::Debug for SavedState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SavedState({})", self.seq)
     }
+}
+
+/// A fetched state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Install {
+    /// Its root is what the checkpoint names.
+    pub(crate) taken: Taken,
+    /// Pages that came from peers.
+    pub(crate) pages: u64,
+    /// Bytes of these, and of the nodes above them.
+    pub(crate) bytes: u64,
+    /// How the own state at this checkpoint differed, if it did.
+    pub(crate) repairs: Option<Divergence>,
+}
+
+/// How a replica's own state at a checkpoint differs from the group's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Divergence {
+    /// The first seq that may be what went wrong.
+    pub(crate) since: Seq,
+    /// The first page that differs.
+    pub(crate) page: u64,
 }
 
 macro_rules! into_mail {

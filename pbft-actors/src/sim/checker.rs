@@ -27,6 +27,8 @@ pub(super) struct Checker {
     pub(super) transfers: u64,
     pub(super) stable_checkpoints: u64,
     pub(super) rejoins: u64,
+    /// Replicas whose memory was damaged, which they must notice.
+    pub(super) damaged: Vec<ReplicaId>,
 }
 
 impl Checker {
@@ -97,6 +99,7 @@ impl Checker {
             Event::ViewChangeStarted { .. } => self.view_changes += 1,
             Event::Transferred { .. } => self.transfers += 1,
             Event::Rejoining { .. } => self.rejoins += 1,
+            Event::Diverged { .. } if self.damaged.contains(&replica) => {}
             Event::Diverged { seq, .. } => self.fail(format!("replica {replica} diverged at {seq}")),
             Event::Fatal { why } => self.fail(format!("replica {replica} stopped: {why}")),
             Event::Misbehaved { replica: blamed, what } if !suspects.contains(blamed) => {

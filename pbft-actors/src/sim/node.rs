@@ -133,6 +133,12 @@ impl Node {
         self.roles.executor.role().state()
     }
 
+    /// The state, to be damaged.
+    #[cfg(test)]
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        self.roles.executor.role_mut().state_mut()
+    }
+
     pub(super) fn executed(&self) -> Seq {
         self.roles.executor.role().executed()
     }

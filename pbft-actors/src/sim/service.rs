@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::message::Refusal;
 use crate::ports::service::{Execution, Query, Service};
-use crate::ports::state::State;
+use crate::ports::state::{PAGE_BYTES, State};
 
 /// The operation was executed before: exactly-once is broken.
 pub(super) const TWICE: u32 = 1_000;
@@ -19,7 +19,13 @@ pub(super) enum Behaviour {
     Append = 0,
     Refuse = 1,
     Panic = 2,
+    /// Appends, and writes [`FILL_PAGES`] pages that no other operation wrote so.
+    #[cfg(test)]
+    Fill = 3,
 }
+
+/// Pages that one operation fills.
+pub(super) const FILL_PAGES: u64 = 2_000;
 
 /// Appends the id in the operation's first 8 bytes, and answers with its position, big-endian.
 pub(super) struct LogService;
@@ -55,6 +61,12 @@ impl Service for LogService {
         state.cell_mut::<[u8; 32]>("seed").set(context.seed.0)?;
         match behaviour {
             1 => Err(Refusal::new(REFUSED_ON_PURPOSE, "as asked")),
+            3 => {
+                for page in 0..FILL_PAGES {
+                    state.write(page * PAGE_BYTES as u64, &position.to_be_bytes())?;
+                }
+                Ok(Bytes::copy_from_slice(&position.to_be_bytes()))
+            }
             // Without the panic hook: this one is expected.
             2 => resume_unwind(Box::new("as asked")),
             _ => Ok(Bytes::copy_from_slice(&position.to_be_bytes())),

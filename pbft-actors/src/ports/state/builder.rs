@@ -16,7 +16,6 @@ pub(crate) struct StateBuilder {
     limits: StateLimits,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the transfer by tree, which uses it, comes next"))]
 impl StateBuilder {
     /// Starts from a snapshot, of which nothing is copied.
     pub(crate) fn of_snapshot(limits: StateLimits, snapshot: &Snapshot) -> Self {

@@ -42,11 +42,9 @@ pub use page::PAGE_BYTES;
 pub(crate) use page::Page;
 pub(crate) use region::Savepoint;
 pub(crate) use snapshot::Snapshot;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the transfer by tree, which uses them, comes next")
-)]
-pub(crate) use tree::{DamagedPart, FAN_OUT, PAGE_LEVEL, TREE_LEVELS, child_index};
+#[cfg(test)]
+pub(crate) use tree::{DamagedPart, FAN_OUT};
+pub(crate) use tree::{PAGE_LEVEL, TREE_LEVELS, child_index};
 pub use value::{VALUE_BYTES_MAX, Value, ValueMut};
 
 use arena::Arena;
@@ -166,6 +164,7 @@ impl State {
     ///
     /// # Errors
     /// Pages that do not ascend, lie outside the limits, or are all zero.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests look at whole states with it"))]
     pub(crate) fn from_pages<P: Borrow<Page>>(
         limits: StateLimits,
         pages: impl IntoIterator<Item = (u64, P)>,

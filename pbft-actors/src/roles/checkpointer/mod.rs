@@ -2,6 +2,8 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+mod save;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -14,20 +16,26 @@ use crate::message::{
     Certificate, Checkpoint, Kind, Peer, Recall, Recollection, Signed, Signer, Status, Verified,
 };
 use crate::ports::config::Tuning;
+use crate::ports::state::{Snapshot, StateLimits};
 use crate::role::{
-    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role, To,
-    ViewChangerInput,
+    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role,
+    Taken, To, ViewChangerInput,
 };
 use crate::roles::RateLimit;
-use crate::types::{LogId, Now, Quorums, ReplicaId, Seq};
+use crate::types::{LogId, Millis, Now, Quorums, ReplicaId, ReplicaSet, Seq};
 use memory::Memory;
-use transfer::Transfer;
+use serve::Server;
+use transfer::{Target, Tickets, Transfer};
 
 /// What the checkpointer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum CheckpointTimer {
     /// Ask again for what is missing.
     Retry,
+    /// A peer has not answered what is being fetched.
+    Fetch,
+    /// Those who fetch may have more.
+    Serve,
 }
 
 /// What a checkpointer needs to know.
@@ -36,8 +44,7 @@ pub(crate) struct CheckpointerConfig {
     pub(crate) quorums: Quorums,
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
-    /// Pages that a state may have, the replica's own included.
-    pub(crate) pages_max: u64,
+    pub(crate) state_limits: StateLimits,
     pub(crate) tuning: Tuning,
 }
 
@@ -45,7 +52,7 @@ pub(crate) struct CheckpointerConfig {
 pub(crate) struct Checkpointer {
     config: CheckpointerConfig,
     /// Own checkpoints from the stable one up.
-    taken: BTreeMap<Seq, Digest>,
+    taken: BTreeMap<Seq, Snapshot>,
     /// CHECKPOINTs above the stable one, of each sender the highest few.
     votes: BTreeMap<Seq, BTreeMap<ReplicaId, Signed<Checkpoint>>>,
     /// The stable checkpoint; no certificate at seq 0.
@@ -56,7 +63,14 @@ pub(crate) struct Checkpointer {
     executed: Seq,
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
+    /// What the view starts from, while it is above what was executed.
+    chosen: Option<Target>,
     transfer: Option<Transfer>,
+    tickets: Tickets,
+    server: Server,
+    /// The state that is being written to disk, and the one to be written next.
+    saving: Option<Seq>,
+    to_save: Option<Seq>,
     /// The highest state that is durable.
     saved: Seq,
     /// The state that was transferred: nothing says again how to reach it until it is durable.
@@ -78,7 +92,12 @@ impl Checkpointer {
             ahead: None,
             executed: Seq::ZERO,
             first_held: BTreeMap::new(),
+            chosen: None,
             transfer: None,
+            tickets: Tickets::default(),
+            server: Server::default(),
+            saving: None,
+            to_save: None,
             saved: Seq::ZERO,
             transferred: Seq::ZERO,
             released: Seq::ZERO,
@@ -115,11 +134,11 @@ impl Checkpointer {
         self.config.signer.sender
     }
 
-    fn on_start(&mut self, now: Now, genesis: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+    fn on_start(&mut self, now: Now, genesis: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
         self.saved = genesis.seq;
-        self.taken.insert(genesis.seq, genesis.digest);
-        out.tell(OrdererInput::OwnCheckpoint(genesis));
+        out.tell(OrdererInput::OwnCheckpoint(genesis.checkpoint()));
+        self.taken.insert(genesis.seq, genesis.snapshot);
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));
         for (replica, log) in self.memory.logs() {
             out.tell(ViewChangerInput::Log { replica, log });
@@ -133,9 +152,10 @@ impl Checkpointer {
         out.arm(CheckpointTimer::Retry, now.monotonic.plus(self.config.tuning.status_interval));
     }
 
-    fn on_taken(&mut self, now: Now, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
+    fn on_taken(&mut self, now: Now, taken: Taken, out: &mut Outbox<CheckpointTimer>) {
+        let checkpoint = taken.checkpoint();
         self.executed = self.executed.max(checkpoint.seq);
-        self.taken.insert(checkpoint.seq, checkpoint.digest);
+        self.taken.insert(taken.seq, taken.snapshot);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
         self.try_ahead(now, out);
         self.try_vote_again(now, out);
@@ -144,6 +164,7 @@ impl Checkpointer {
             self.claim(checkpoint, out);
         }
         self.try_end_transfer(out);
+        self.try_chosen(now, out);
     }
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
@@ -159,32 +180,6 @@ impl Checkpointer {
             out.persist(Record::Checkpoint(checkpoint));
             out.send(To::Others, Message::Checkpoint(signed.clone()));
             out.tell(CheckpointerInput::OwnCheckpoint(signed));
-        }
-    }
-
-    /// Claims what was taken and is not stable yet.
-    fn claim_taken(&self, out: &mut Outbox<CheckpointTimer>) {
-        for (seq, digest) in self.taken.iter().filter(|(seq, _)| **seq > self.stable) {
-            self.claim(Checkpoint { seq: *seq, digest: *digest }, out);
-        }
-    }
-
-    /// The state at `seq` is durable: what was transferred may be claimed, and what led to what is
-    /// stable is needed no more.
-    fn on_saved(&mut self, seq: Seq, out: &mut Outbox<CheckpointTimer>) {
-        let withheld = self.transferred > self.saved;
-        self.saved = self.saved.max(seq);
-        if withheld && self.transferred <= self.saved {
-            self.claim_taken(out);
-        }
-        self.release(out);
-    }
-
-    fn release(&mut self, out: &mut Outbox<CheckpointTimer>) {
-        let needless = self.saved.min(self.stable);
-        if needless > self.released {
-            self.released = needless;
-            out.release(needless);
         }
     }
 
@@ -243,14 +238,23 @@ impl Checkpointer {
         if self.ahead.as_ref().is_none_or(|ahead| ahead.checkpoint.seq < checkpoint.seq) {
             self.ahead = Some(certificate.clone());
         }
-        match self.taken.get(&checkpoint.seq) {
-            Some(own) if *own == checkpoint.digest => self.advance(now, certificate, out),
+        match self.taken.get(&checkpoint.seq).map(Snapshot::root) {
+            Some(own) if own == checkpoint.digest => self.advance(now, certificate, out),
             Some(own) => {
-                out.event(Event::Diverged { seq: checkpoint.seq, own: *own, stable: checkpoint.digest });
-                self.start_transfer(now, checkpoint, self.holders(&certificate), out);
+                out.event(Event::Diverged { seq: checkpoint.seq, own, stable: checkpoint.digest });
+                self.start_transfer(now, checkpoint, self.others(), out);
             }
             // Executed later, or fetched once the others dropped what leads there.
-            None => {}
+            None => self.go_on(now, out),
+        }
+    }
+
+    /// A peer shows its stable checkpoint.
+    fn on_shown(&mut self, now: Now, certificate: Verified<Certificate>, out: &mut Outbox<CheckpointTimer>) {
+        let (peer, certificate) = (certificate.from(), Arc::new(certificate.into_inner()));
+        self.on_certificate(now, certificate.clone(), out);
+        if let (Peer::Replica(peer), true) = (peer, self.is_of_this_life(&certificate)) {
+            self.on_offer(now, peer, certificate.checkpoint, out);
         }
     }
 
@@ -264,8 +268,8 @@ impl Checkpointer {
         counting.count() >= self.config.quorums.weak()
     }
 
-    fn holders(&self, certificate: &Certificate) -> Vec<ReplicaId> {
-        certificate.votes.iter().map(|vote| vote.sender).filter(|id| *id != self.own()).collect()
+    fn others(&self) -> Vec<ReplicaId> {
+        self.config.quorums.others(self.own()).collect()
     }
 
     /// A certificate that was ahead may have been reached.
@@ -274,7 +278,7 @@ impl Checkpointer {
             self.on_certificate(now, ahead, out);
         }
         let reached: Vec<Checkpoint> =
-            self.taken.iter().map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }).collect();
+            self.taken.iter().map(|(seq, own)| Checkpoint { seq: *seq, digest: own.root() }).collect();
         for checkpoint in reached {
             if checkpoint.seq > self.stable {
                 self.try_certificate(now, checkpoint, out);
@@ -297,6 +301,7 @@ impl Checkpointer {
         out.tell(OrdererInput::Stable(checkpoint.seq));
         out.tell(ExecutorInput::Stable(checkpoint.seq));
         out.tell(ViewChangerInput::Stable(checkpoint.seq));
+        self.save(checkpoint.seq, out);
         self.release(out);
         self.try_vote_again(now, out);
     }
@@ -332,7 +337,7 @@ impl Role for Checkpointer {
     fn on_input(&mut self, now: Now, input: CheckpointerInput, out: &mut Outbox<CheckpointTimer>) {
         match input {
             CheckpointerInput::Start(genesis) => self.on_start(now, genesis, out),
-            CheckpointerInput::Taken(checkpoint) => self.on_taken(now, checkpoint, out),
+            CheckpointerInput::Taken(taken) => self.on_taken(now, taken, out),
             CheckpointerInput::Executed(seq) => self.executed = self.executed.max(seq),
             CheckpointerInput::Checkpoint(vote) => {
                 if vote.sender != self.own() {
@@ -341,24 +346,24 @@ impl Role for Checkpointer {
             }
             CheckpointerInput::OwnCheckpoint(vote) => self.on_vote(now, vote, out),
             CheckpointerInput::Certificate(certificate) => {
-                self.on_certificate(now, Arc::new(certificate.into_inner()), out);
+                self.on_shown(now, certificate, out);
             }
             CheckpointerInput::Status(status) => self.on_status(now, &status, out),
+            CheckpointerInput::Fetch(fetch) => self.on_fetch(now, fetch, out),
+            CheckpointerInput::NodeData(data) => self.on_node_data(now, &data, out),
             CheckpointerInput::PageData(data) => self.on_page_data(now, &data, out),
             CheckpointerInput::Chosen { checkpoint, holders } => {
-                if self.executed < checkpoint.seq {
-                    let holders = holders.iter().filter(|id| *id != self.own()).collect();
-                    self.start_transfer(now, checkpoint, holders, out);
-                }
+                self.on_chosen(now, checkpoint, holders, out);
             }
-            CheckpointerInput::Installed(checkpoint) => self.on_installed(now, checkpoint, out),
-            CheckpointerInput::InstallNeedless(checkpoint) => self.on_install_needless(checkpoint, out),
-            CheckpointerInput::InstallFailed(checkpoint) => self.on_install_failed(now, checkpoint, out),
+            CheckpointerInput::Installed(taken) => self.on_installed(now, taken, out),
+            CheckpointerInput::InstallNeedless(checkpoint) => {
+                self.on_install_needless(now, checkpoint, out);
+            }
             CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
-            CheckpointerInput::Saved(seq) => self.on_saved(seq, out),
+            CheckpointerInput::Saved(state) => self.on_saved(&state, out),
         }
     }
 
@@ -368,7 +373,10 @@ impl Role for Checkpointer {
                 self.arm(now, out);
                 self.retry_transfer(now, out);
                 self.retry_memory(now, out);
+                self.drop_unfetched(now);
             }
+            CheckpointTimer::Fetch => self.on_fetch_due(now, out),
+            CheckpointTimer::Serve => self.on_serve_due(now, out),
         }
     }
 }

@@ -60,8 +60,7 @@ impl Executor {
         finished.closed = changes.closed;
         out.tell(BatcherInput::Executed(finished));
         if seq.is_checkpoint(self.config.checkpoint_interval) {
-            let digest = self.take_checkpoint();
-            out.tell(CheckpointerInput::Taken(Checkpoint { seq, digest }));
+            out.tell(CheckpointerInput::Taken(self.take_checkpoint()));
         }
         operations
     }

@@ -1,28 +1,24 @@
 //! The executor: the only one who touches the state. Executes the committed prefix, remembers what
-//! it answered, takes checkpoints and hands out their pages (PROTOCOL 4, 6 and 8).
+//! it answered, takes checkpoints and becomes those that were fetched (PROTOCOL 4, 6 and 8).
 
 mod client_table;
 mod execute;
 mod members;
 mod pages;
-mod save;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::crypto::Digest;
-use crate::message::{Batch, Checkpoint, Outcome, Peer, Reply, ReplyResult, Request, Verified};
+use crate::message::{Batch, Outcome, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
 use crate::ports::state::{Snapshot, State, StateLimits};
-use crate::role::Rejoined;
 use crate::role::{
-    BatcherInput, CheckpointerInput, ExecutorInput, Message, OrdererInput, Outbox, Role, SavedState, To,
+    BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Rejoined, Role,
+    SavedState, Taken, To,
 };
-use crate::roles::RateLimit;
 use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
 pub(crate) use client_table::TableLimits;
 use client_table::{ClientTable, Executed, Lookup};
@@ -51,16 +47,11 @@ pub(crate) struct Executor {
     executed: Seq,
     /// The state went back to repair itself: what the orderer sent before it heard of that is void.
     rewound: bool,
-    /// The first page in which the own state differed from the group's, until it was said.
-    repaired: Option<u64>,
     /// Agreed time of the last batch that had one.
     time: Wall,
-    snapshots: BTreeMap<Seq, Snapshot>,
-    fetched: RateLimit,
+    /// What the own state was at each checkpoint from the stable one up.
+    roots: BTreeMap<Seq, Digest>,
     view: View,
-    /// The state that is being written to disk, and the one to be written next.
-    saving: Option<Seq>,
-    to_save: Option<Seq>,
 }
 
 impl Executor {
@@ -72,23 +63,18 @@ impl Executor {
             members: Members::default(),
             executed: Seq::ZERO,
             rewound: false,
-            repaired: None,
             time: Wall(0),
-            snapshots: BTreeMap::new(),
-            fetched: RateLimit::default(),
+            roots: BTreeMap::new(),
             view: View(0),
-            saving: None,
-            to_save: None,
         };
         executor.take_checkpoint();
         executor
     }
 
     /// An executor that goes on from a state that was saved.
-    pub(crate) fn restored(config: ExecutorConfig, snapshot: Snapshot) -> Self {
+    pub(crate) fn restored(config: ExecutorConfig, snapshot: &Snapshot) -> Self {
         let mut executor = Self::new(config);
-        let state = State::of_snapshot(executor.config.state_limits, &snapshot);
-        executor.become_state(state, snapshot);
+        executor.become_state(snapshot);
         executor
     }
 
@@ -96,6 +82,12 @@ impl Executor {
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The state, to be damaged.
+    #[cfg(test)]
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 
     /// The last batch executed.
@@ -111,14 +103,21 @@ impl Executor {
     }
 
     /// The state the replica starts with.
-    pub(crate) fn start(&self) -> Checkpoint {
-        let (seq, snapshot) = self.snapshots.first_key_value().expect("an executor starts from a checkpoint");
-        Checkpoint { seq: *seq, digest: snapshot.root() }
+    pub(crate) fn start(&mut self) -> Taken {
+        Taken { seq: self.executed, snapshot: self.state.snapshot() }
     }
 
     /// What the members of the state have agreed on, for those who start with it.
     pub(crate) fn rejoined(&self) -> impl Iterator<Item = Rejoined> + '_ {
         self.members.iter()
+    }
+
+    /// What is on disk is not held in memory any more.
+    fn on_saved(&mut self, state: SavedState, out: &mut Outbox<NoTimer>) {
+        if let Some(saved) = &state.saved {
+            self.state.adopt(saved);
+        }
+        out.tell(CheckpointerInput::Saved(state));
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
@@ -170,18 +169,14 @@ impl Role for Executor {
     type Input = ExecutorInput;
     type Timer = NoTimer;
 
-    fn on_input(&mut self, now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
+    fn on_input(&mut self, _now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
         match input {
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
-            ExecutorInput::Stable(seq) => {
-                self.snapshots = self.snapshots.split_off(&seq);
-                self.save(seq, out);
-            }
-            ExecutorInput::Fetch(fetch) => self.on_fetch(now, &fetch, out),
-            ExecutorInput::Install { checkpoint, pages } => self.on_install(checkpoint, pages, out),
+            ExecutorInput::Stable(seq) => self.roots = self.roots.split_off(&seq),
+            ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
-            ExecutorInput::Saved(state) => self.on_saved(&state, out),
+            ExecutorInput::Saved(state) => self.on_saved(state, out),
         }
     }
 

@@ -1,14 +1,8 @@
-//! Checkpoints: taking them, handing out their pages, and becoming another replica's.
+//! Checkpoints: taking them, and becoming another replica's.
 
 use super::*;
-use crate::message::{Fetch, PAGES_PER_DATA_MAX, PageData};
-use crate::ports::state::{PAGE_BYTES, Page};
-use crate::role::Event;
-use crate::types::{ClientId, Millis};
-
-/// Answers with pages that one peer gets in an interval: 160 MiB/s.
-const FETCHES_PER_INTERVAL_MAX: usize = 32;
-const FETCH_INTERVAL: Millis = Millis(50);
+use crate::role::{Divergence, Event};
+use crate::types::ClientId;
 
 /// Keys of the reserved map: the executor's own head, the members, and each client.
 const HEAD_KEY: &[u8] = b"h";
@@ -20,7 +14,7 @@ type Head = (Seq, Wall);
 
 impl Executor {
     /// Writes what changed outside the pages into the reserved ones and keeps them as they are now.
-    pub(super) fn take_checkpoint(&mut self) -> Digest {
+    pub(super) fn take_checkpoint(&mut self) -> Taken {
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = vec![
             (HEAD_KEY.to_vec(), crate::codec::encode::<Head>(&(self.executed, self.time))),
             (MEMBERS_KEY.to_vec(), self.members.encode()),
@@ -33,79 +27,39 @@ impl Executor {
                 .expect("the reserved pages hold the client table at its agreed limits");
         }
         let snapshot = self.state.snapshot();
-        let root = snapshot.root();
-        self.snapshots.insert(self.executed, snapshot);
-        root
+        self.roots.insert(self.executed, snapshot.root());
+        Taken { seq: self.executed, snapshot }
     }
 
-    pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
-        let (Peer::Replica(peer), Fetch::Pages { seq, from }) = (fetch.from(), &**fetch) else { return };
-        if !self.fetched.admits_up_to(FETCHES_PER_INTERVAL_MAX, peer, now.monotonic, FETCH_INTERVAL) {
-            return;
-        }
-        let (seq, from) = (*seq, *from);
-        // Nothing, and nowhere to go on: this checkpoint is not here any more.
-        let mut data = PageData { seq, from, pages: Vec::new(), next: Some(from) };
-        if let Some(snapshot) = self.snapshots.get(&seq) {
-            let mut pages = snapshot.pages_from(from);
-            let first = pages.by_ref().take(PAGES_PER_DATA_MAX);
-            data.pages = first.map(|(index, page)| (index, Bytes::copy_from_slice(page))).collect();
-            data.next = pages.next().map(|(index, _)| index);
-        }
-        out.send(To::Replica(peer), Message::PageData(data));
-    }
-
-    /// Becomes the state of a checkpoint if these are its pages.
-    pub(super) fn on_install(
-        &mut self,
-        checkpoint: Checkpoint,
-        pages: Vec<(u64, Bytes)>,
-        out: &mut Outbox<NoTimer>,
-    ) {
-        let own = self.snapshots.get(&checkpoint.seq).map(Snapshot::root);
-        if self.executed >= checkpoint.seq && own.is_none_or(|own| own == checkpoint.digest) {
-            // Reached by executing while the pages were on their way, and perhaps dropped again.
+    /// Becomes a state that was fetched.
+    pub(super) fn on_install(&mut self, install: Install, out: &mut Outbox<NoTimer>) {
+        let Install { taken, pages, bytes, repairs } = install;
+        let checkpoint = taken.checkpoint();
+        let seq = checkpoint.seq;
+        let own = self.roots.get(&seq);
+        if self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest) {
+            // Reached by executing while the state was on its way, and perhaps dropped again.
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;
         }
-        if !self.try_install(checkpoint, pages) {
-            out.tell(CheckpointerInput::InstallFailed(checkpoint));
-            return;
+        self.become_state(&taken.snapshot);
+        assert_eq!(self.executed, seq, "a checkpoint names its own seq");
+        out.event(Event::Transferred { seq, pages, bytes });
+        if let Some(Divergence { since, page }) = repairs {
+            out.event(Event::Repaired { seq, since, page });
         }
-        out.event(Event::Transferred { seq: checkpoint.seq });
-        if let Some(page) = self.repaired.take() {
-            out.event(Event::Repaired { seq: checkpoint.seq, page });
-        }
-        out.tell(OrdererInput::Jumped(checkpoint.seq));
-        out.tell(BatcherInput::Jumped(checkpoint.seq));
-        out.tell(CheckpointerInput::Installed(checkpoint));
-        self.save(checkpoint.seq, out);
+        out.tell(OrdererInput::Jumped(seq));
+        out.tell(BatcherInput::Jumped(seq));
+        out.tell(CheckpointerInput::Installed(taken));
         for rejoined in self.members.iter() {
             out.tell(CheckpointerInput::Rejoined(rejoined));
             out.tell(BatcherInput::Fill(rejoined.target.max(rejoined.seq)));
         }
     }
 
-    fn try_install(&mut self, checkpoint: Checkpoint, pages: Vec<(u64, Bytes)>) -> bool {
-        let page = |bytes: &Bytes| Page::try_from(&bytes[..]).ok();
-        let pages: Option<Vec<(u64, Page)>> =
-            pages.iter().map(|(index, bytes)| Some((*index, page(bytes)?))).collect();
-        let Some(pages) = pages else { return false };
-        debug_assert!(pages.iter().all(|(_, page)| page.len() == PAGE_BYTES));
-        let Ok(mut state) = State::from_pages(self.config.state_limits, pages) else { return false };
-        let snapshot = state.snapshot();
-        if snapshot.root() != checkpoint.digest {
-            return false;
-        }
-        let own = self.snapshots.get(&checkpoint.seq);
-        self.repaired = own.and_then(|own| own.first_difference(&snapshot));
-        self.become_state(state, snapshot);
-        assert_eq!(self.executed, checkpoint.seq, "a checkpoint names its own seq");
-        true
-    }
-
-    /// Goes on from a checkpoint whose pages a digest vouches for: what does not decode is a bug.
-    pub(super) fn become_state(&mut self, state: State, snapshot: Snapshot) {
+    /// Goes on from a checkpoint that a digest vouches for: what does not decode is a bug.
+    pub(super) fn become_state(&mut self, snapshot: &Snapshot) {
+        let state = State::of_snapshot(self.config.state_limits, snapshot);
         let reserved = state.reserved();
         let head = reserved.get(HEAD_KEY).expect("every checkpoint has its head");
         let head: Head = crate::codec::decode(&head, head.len()).expect("a head that this code wrote");
@@ -120,8 +74,8 @@ impl Executor {
         self.rewound = head.0 < self.executed;
         (self.executed, self.time) = head;
         self.state = state;
-        self.snapshots.clear();
-        self.snapshots.insert(self.executed, snapshot);
+        self.roots.clear();
+        self.roots.insert(self.executed, snapshot.root());
     }
 }
 

@@ -8,6 +8,7 @@ mod links;
 mod memory;
 mod primaries;
 mod regressions;
+mod transfer;
 mod votes;
 
 use super::cluster::Cluster;

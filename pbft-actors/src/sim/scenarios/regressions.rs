@@ -65,7 +65,7 @@ fn a_certificate_with_a_vote_under_an_older_log_still_helps() {
 }
 
 /// Keeps back what kinds of message it is told to.
-struct Withholds(Vec<Kind>);
+pub(super) struct Withholds(pub(super) Vec<Kind>);
 
 impl Adversary for Withholds {
     fn on_send(&mut self, to: To, message: Message, _signer: &crate::message::Signer) -> Vec<(To, Message)> {

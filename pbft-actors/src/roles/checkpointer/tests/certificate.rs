@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn a_checkpoint_is_durable_before_it_is_claimed() {
-    let taken = CheckpointerInput::Taken(checkpoint(4));
+    let taken = CheckpointerInput::Taken(state(4));
     assert_eq!(effects(&mut checkpointer(3, 4), taken), claims(3, checkpoint(4)));
 }
 
 #[test]
 fn a_replica_that_may_not_vote_claims_nothing() {
-    let taken = CheckpointerInput::Taken(checkpoint(4));
+    let taken = CheckpointerInput::Taken(state(4));
     let told = [tell(OrdererInput::OwnCheckpoint(checkpoint(4)))];
     assert_eq!(effects(&mut silent(3, 4), taken), told);
 }
@@ -18,7 +18,7 @@ fn a_replica_that_may_not_vote_claims_nothing() {
 /// Replica 3, which took checkpoint 4; what it claimed is durable.
 fn taken(n: usize) -> Checkpointer {
     let mut replica = checkpointer(3, n);
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
     effects(&mut replica, own(3, checkpoint(4)));
     replica
 }
@@ -44,7 +44,7 @@ fn five_and_six_replicas_need_four() {
 #[test]
 fn the_own_checkpoint_counts_only_once_it_is_durable() {
     let mut replica = checkpointer(3, 4);
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
     effects(&mut replica, says(1, checkpoint(4)));
     assert_eq!(effects(&mut replica, says(2, checkpoint(4))), []);
     assert_eq!(effects(&mut replica, own(3, checkpoint(4))), advances(checkpoint(4), &[1, 2, 3]));
@@ -53,7 +53,7 @@ fn the_own_checkpoint_counts_only_once_it_is_durable() {
 #[test]
 fn the_own_checkpoint_from_elsewhere_does_not_count() {
     let mut replica = checkpointer(3, 4);
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
     effects(&mut replica, says(1, checkpoint(4)));
     effects(&mut replica, says(2, checkpoint(4)));
     assert_eq!(effects(&mut replica, says(3, checkpoint(4))), []);
@@ -162,7 +162,7 @@ fn what_is_stable_elsewhere_is_stable_here_once_it_is_taken_and_not_claimed() {
         assert_eq!(effects(&mut with_votes, says(id, checkpoint(4))), []);
     }
     for mut replica in [with_certificate, with_votes] {
-        let taken = effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
+        let taken = effects(&mut replica, CheckpointerInput::Taken(state(4)));
         assert_eq!(taken, reaches(checkpoint(4), &[0, 1, 2]));
     }
 }
@@ -170,11 +170,11 @@ fn what_is_stable_elsewhere_is_stable_here_once_it_is_taken_and_not_claimed() {
 #[test]
 fn a_checkpoint_at_or_below_the_stable_one_is_not_claimed() {
     let mut replica = taken(4);
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
     effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
     for seq in [4, 8] {
         let told = [tell(OrdererInput::OwnCheckpoint(checkpoint(seq)))];
-        assert_eq!(effects(&mut replica, CheckpointerInput::Taken(checkpoint(seq))), told, "{seq}");
+        assert_eq!(effects(&mut replica, CheckpointerInput::Taken(state(seq))), told, "{seq}");
     }
 }
 
@@ -182,15 +182,15 @@ fn a_checkpoint_at_or_below_the_stable_one_is_not_claimed() {
 fn a_checkpoint_above_the_stable_one_is_claimed() {
     let mut replica = checkpointer(3, 4);
     effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(4)));
-    let taken = effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
+    let taken = effects(&mut replica, CheckpointerInput::Taken(state(8)));
     assert_eq!(taken, claims(3, checkpoint(8)));
 }
 
 #[test]
 fn a_stale_certificate_is_ignored() {
     let mut replica = taken(4);
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
     effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
     assert_eq!(effects(&mut replica, brings(checkpoint(4), &[0, 1, 2])), []);
     assert_eq!(effects(&mut replica, brings(checkpoint(8), &[0, 1, 2])), []);
@@ -199,14 +199,16 @@ fn a_stale_certificate_is_ignored() {
 #[test]
 fn a_state_that_differs_from_a_stable_one_is_said_loudly_and_repaired() {
     let mut replica_3 = checkpointer(3, 4);
-    effects(&mut replica_3, CheckpointerInput::Taken(wrong(4)));
+    effects(&mut replica_3, CheckpointerInput::Taken(wrong_state(4)));
     let diverged = Event::Diverged { seq: Seq(4), own: wrong(4).digest, stable: checkpoint(4).digest };
     let expected = [
         Effect::Event(diverged),
-        fetch(0, 4, 0),
         Effect::Event(Event::Behind { target: Seq(4) }),
         tell(BatcherInput::Transferring(true)),
         tell(ViewChangerInput::Transferring(true)),
+        probe(0, 4, 1),
+        probe(1, 4, 2),
+        probe(2, 4, 3),
     ];
     assert_eq!(effects(&mut replica_3, brings(checkpoint(4), &[0, 1, 2])), expected);
 }

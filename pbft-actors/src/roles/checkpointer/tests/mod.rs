@@ -1,14 +1,19 @@
 //! The checkpointer, rule by rule.
 
 mod certificate;
+mod fetch;
 mod memory;
+mod save;
+mod serve;
 mod transfer;
+mod wire;
 
 use super::*;
-use crate::message::{Fetch, PageData, ProvenRecollection, SeqBitmap};
+use crate::message::{Fetch, ProvenRecollection, SeqBitmap};
+use crate::ports::state::{PAGE_BYTES, StateBuilder};
 use crate::role::{Effect, Rejoined, TimerChange};
 use crate::roles::testing::*;
-use crate::types::{ReplicaSet, View};
+use crate::types::View;
 
 /// One that may vote, of a group of `n`, with K = 4 and L = 8.
 fn checkpointer(own: u8, n: usize) -> Checkpointer {
@@ -27,25 +32,44 @@ fn silent(own: u8, n: usize) -> Checkpointer {
         quorums: quorums(n),
         checkpoint_interval: 4,
         window: 8,
-        pages_max: 100,
+        state_limits: LIMITS,
         tuning: Tuning::default(),
     });
-    effects(&mut checkpointer, CheckpointerInput::Start(genesis()));
+    effects(&mut checkpointer, CheckpointerInput::Start(state(0)));
     checkpointer
 }
 
-fn genesis() -> Checkpoint {
-    checkpoint(0)
+const LIMITS: StateLimits = StateLimits { raw_pages: 1 << 20, named_pages: 1 << 20, reserved_pages: 1 << 18 };
+
+/// A state whose pages of these numbers begin with these bytes.
+fn snapshot_of(pages: impl IntoIterator<Item = (u64, u8)>) -> Snapshot {
+    let mut builder = StateBuilder::new(LIMITS);
+    for (index, content) in pages {
+        let mut page = [0; PAGE_BYTES];
+        page[0] = content;
+        builder.put(index, &page).unwrap();
+    }
+    builder.snapshot()
+}
+
+/// The state that correct replicas have at this seq: page 5 is another one at each.
+fn state(seq: u64) -> Taken {
+    Taken { seq: Seq(seq), snapshot: snapshot_of([(0, 1), (5, 1 + seq as u8), (300, 1)]) }
+}
+
+/// Another one at this seq, in which page 300 is wrong.
+fn wrong_state(seq: u64) -> Taken {
+    Taken { seq: Seq(seq), snapshot: snapshot_of([(0, 1), (5, 1 + seq as u8), (300, 9)]) }
 }
 
 /// The checkpoint that correct replicas take at this seq.
 fn checkpoint(seq: u64) -> Checkpoint {
-    Checkpoint { seq: Seq(seq), digest: digest(100 + seq as u8) }
+    state(seq).checkpoint()
 }
 
 /// Another one at this seq.
 fn wrong(seq: u64) -> Checkpoint {
-    Checkpoint { seq: Seq(seq), digest: digest(9) }
+    wrong_state(seq).checkpoint()
 }
 
 fn signed_by(id: u8, checkpoint: Checkpoint) -> Signed<Checkpoint> {
@@ -90,10 +114,8 @@ fn recalls_with(
         votes: Vec::new(),
         view_change: None,
     };
-    CheckpointerInput::Recollection(from(
-        id,
-        ProvenRecollection { recollection, certificate, view_change: None },
-    ))
+    let proven = ProvenRecollection { recollection, certificate, view_change: None };
+    CheckpointerInput::Recollection(from(id, proven))
 }
 
 fn status(id: u8, stable: u64, first_held: u64) -> CheckpointerInput {
@@ -128,8 +150,15 @@ fn reaches(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
     [vec![tell(OrdererInput::OwnCheckpoint(checkpoint))], advances(checkpoint, by)].concat()
 }
 
-/// What a replica does whose stable checkpoint advances.
+/// What a replica does whose stable checkpoint advances while no other one is being saved.
 fn advances(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
+    let seq = checkpoint.seq;
+    let saves = Effect::Save { seq, snapshot: state(seq.0).snapshot };
+    [advances_unsaved(checkpoint, by), vec![saves]].concat()
+}
+
+/// What it does while another one is.
+fn advances_unsaved(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
     vec![
         Effect::Persist(Record::Stable(Arc::new(certificate(checkpoint, by)))),
         Effect::Event(Event::StableCheckpoint { checkpoint }),
@@ -143,6 +172,7 @@ fn send(to: u8, message: Message) -> Effect {
     Effect::Send(To::Replica(replica(to)), message)
 }
 
-fn fetch(to: u8, seq: u64, page: u64) -> Effect {
-    send(to, Message::Fetch(Fetch::Pages { seq: Seq(seq), from: page }))
+/// A question for the root of a checkpoint.
+fn probe(to: u8, seq: u64, ticket: u64) -> Effect {
+    send(to, Message::Fetch(Fetch::Nodes { seq: Seq(seq), ticket, nodes: vec![(5, 0)] }))
 }

@@ -1,70 +1,69 @@
-//! When a state is fetched, and from whom (PROTOCOL 6, 7.3 and 8).
-
-use bytes::Bytes;
+//! When a state is fetched, and how that ends (PROTOCOL 6, 7.3 and 8).
 
 use super::*;
-use crate::ports::state::PAGE_BYTES;
+use crate::message::{NodeData, TreeNode};
+use crate::role::{Divergence, Install};
 
-fn page(index: u64) -> (u64, Bytes) {
-    (index, Bytes::from(vec![7; PAGE_BYTES]))
-}
-
-/// As many pages as an answer holds, from an index on.
-fn full(from: u64) -> Vec<(u64, Bytes)> {
-    (from..from + crate::message::PAGES_PER_DATA_MAX as u64).map(page).collect()
-}
-
-fn data(id: u8, seq: u64, asked: u64, pages: &[(u64, Bytes)], next: Option<u64>) -> CheckpointerInput {
-    let data = PageData { seq: Seq(seq), from: asked, pages: pages.to_vec(), next };
-    CheckpointerInput::PageData(from(id, data))
-}
-
-/// The answer of one who dropped the checkpoint.
-fn gone(id: u8, seq: u64) -> CheckpointerInput {
-    data(id, seq, 0, &[], Some(0))
-}
-
-fn install(seq: u64, pages: &[(u64, Bytes)]) -> Effect {
-    tell(ExecutorInput::Install { checkpoint: checkpoint(seq), pages: pages.to_vec() })
-}
-
-fn begins(to: u8, seq: u64) -> [Effect; 4] {
-    [
-        fetch(to, seq, 0),
+fn begins(seq: u64, from: &[u8]) -> Vec<Effect> {
+    let mut effects = vec![
         Effect::Event(Event::Behind { target: Seq(seq) }),
         tell(BatcherInput::Transferring(true)),
         tell(ViewChangerInput::Transferring(true)),
-    ]
+    ];
+    effects.extend((1..).zip(from).map(|(ticket, id)| probe(*id, seq, ticket)));
+    effects
 }
 
-/// Replica 3 of four, which fetches checkpoint 8 from 0, then 1, then 2.
+/// Replica 3 of four, which fetches checkpoint 8.
 fn fetching() -> Checkpointer {
     let mut replica = checkpointer(3, 4);
     effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
     effects(&mut replica, status(1, 8, 9));
-    assert_eq!(effects(&mut replica, status(2, 8, 9)), begins(0, 8));
+    assert_eq!(effects(&mut replica, status(2, 8, 9)), begins(8, &[0, 1, 2]));
     replica
 }
 
-/// Who is asked for pages in these effects.
-fn asked(effects: &[Effect]) -> Vec<(u8, u64)> {
-    let fetch = |effect: &Effect| match effect {
-        Effect::Send(To::Replica(to), Message::Fetch(Fetch::Pages { seq, .. })) => Some((to.0, seq.0)),
-        _ => None,
+/// Replica 1's answer to a question for nodes of a checkpoint.
+fn nodes(seq: u64, ticket: u64, places: &[(u8, u64)]) -> CheckpointerInput {
+    let node = |(level, index): &(u8, u64)| TreeNode {
+        level: *level,
+        index: *index,
+        children: state(seq).snapshot.node(*level, *index).unwrap(),
     };
-    effects.iter().filter_map(fetch).collect()
+    let nodes = Some(places.iter().map(node).collect());
+    CheckpointerInput::NodeData(from(1, NodeData { seq: Seq(seq), ticket, nodes }))
 }
 
-/// Whoever is asked next, at the latest when the retry timer has fired a few times.
-fn asked_next(replica: &mut Checkpointer, first: Vec<Effect>) -> (u8, u64) {
-    let mut effects = first;
-    for _ in 0..5 {
-        if let Some(asked) = asked(&effects).first() {
-            return *asked;
-        }
-        effects = fire(replica, at(0), CheckpointTimer::Retry).effects;
-    }
-    unreachable!("nobody was asked")
+fn page_5(seq: u64, ticket: u64) -> CheckpointerInput {
+    let page = bytes::Bytes::copy_from_slice(state(seq).snapshot.page(5).unwrap());
+    let data = crate::message::PageData { seq: Seq(seq), ticket, pages: Some(vec![(5, page)]) };
+    CheckpointerInput::PageData(from(1, data))
+}
+
+/// One that lacks page 5 of checkpoint 8 only, which it has just asked replica 1 for: ticket 8.
+fn lacking_a_page() -> Checkpointer {
+    let mut replica = fetching();
+    let asks = |level, ticket| {
+        [send(1, Message::Fetch(Fetch::Nodes { seq: Seq(8), ticket, nodes: vec![(level, 0)] }))]
+    };
+    assert_eq!(effects(&mut replica, nodes(8, 2, &[(5, 0)])), asks(4, 4));
+    assert_eq!(effects(&mut replica, nodes(8, 4, &[(4, 0)])), asks(3, 5));
+    assert_eq!(effects(&mut replica, nodes(8, 5, &[(3, 0)])), asks(2, 6));
+    assert_eq!(effects(&mut replica, nodes(8, 6, &[(2, 0)])), asks(1, 7));
+    let page = [send(1, Message::Fetch(Fetch::Pages { seq: Seq(8), ticket: 8, pages: vec![5] }))];
+    assert_eq!(effects(&mut replica, nodes(8, 7, &[(1, 0)])), page);
+    replica
+}
+
+/// What the executor is told once checkpoint 8 is here.
+fn install() -> ExecutorInput {
+    // Five nodes with one child each, but for the lowest two, and a page.
+    let bytes = PAGE_BYTES as u64 + 33 * 7;
+    ExecutorInput::Install(Install { taken: state(8), pages: 1, bytes, repairs: None })
+}
+
+fn ended() -> Vec<Effect> {
+    vec![tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))]
 }
 
 #[test]
@@ -112,7 +111,7 @@ fn the_checkpoint_that_a_view_starts_from_is_fetched_at_once_from_who_lists_it()
     let mut replica_3 = checkpointer(3, 4);
     let holders = [1, 2, 3].map(replica).into_iter().collect();
     let chosen = CheckpointerInput::Chosen { checkpoint: checkpoint(4), holders };
-    assert_eq!(effects(&mut replica_3, chosen), begins(2, 4));
+    assert_eq!(effects(&mut replica_3, chosen), begins(4, &[1, 2]));
 }
 
 #[test]
@@ -125,160 +124,141 @@ fn it_is_not_fetched_where_it_was_executed() {
 }
 
 #[test]
-fn pages_are_asked_for_until_the_last_and_then_installed() {
+fn it_is_not_fetched_where_nobody_else_lists_it() {
+    let mut replica_3 = checkpointer(3, 4);
+    let holders = [3].map(replica).into_iter().collect();
+    let chosen = CheckpointerInput::Chosen { checkpoint: checkpoint(4), holders };
+    assert_eq!(effects(&mut replica_3, chosen), []);
+}
+
+#[test]
+fn what_a_view_starts_from_is_fetched_once_another_transfer_has_ended() {
+    let mut replica_3 = lacking_a_page();
+    let holders = [0, 1].map(replica).into_iter().collect();
+    let chosen = CheckpointerInput::Chosen { checkpoint: checkpoint(12), holders };
+    assert_eq!(effects(&mut replica_3, chosen), []);
+    effects(&mut replica_3, page_5(8, 8));
+    let told = effects(&mut replica_3, CheckpointerInput::Installed(state(8)));
+    assert!(told.contains(&Effect::Event(Event::Behind { target: Seq(12) })), "{told:?}");
+    assert!(told.contains(&probe(0, 12, 9)) && told.contains(&probe(1, 12, 10)), "{told:?}");
+    assert!(!told.contains(&probe(2, 12, 11)), "{told:?}");
+}
+
+#[test]
+fn only_what_differs_is_asked_for_and_then_installed() {
+    let mut replica = lacking_a_page();
+    assert_eq!(effects(&mut replica, page_5(8, 8)), [tell(install())]);
+    assert_eq!(effects(&mut replica, page_5(8, 8)), []);
+}
+
+#[test]
+fn a_state_that_is_here_already_is_installed_at_once() {
+    let mut replica = checkpointer(3, 4);
+    let same = Taken { seq: Seq(8), ..state(0) };
+    effects(&mut replica, brings(same.checkpoint(), &[0, 1, 2]));
+    effects(&mut replica, status(1, 8, 9));
+    let told = effects(&mut replica, status(2, 8, 9));
+    let install = Install { taken: same, pages: 0, bytes: 0, repairs: None };
+    assert_eq!(told, [begins(8, &[]), vec![tell(ExecutorInput::Install(install))]].concat());
+}
+
+#[test]
+fn what_was_not_asked_for_is_ignored() {
     let mut replica = fetching();
-    let first = full(1);
-    assert_eq!(effects(&mut replica, data(0, 8, 0, &first, Some(70))), [fetch(0, 8, 70)]);
-    let all = [first, vec![page(71)]].concat();
-    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(71)], None)), [install(8, &all)]);
-    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(71)], None)), []);
+    assert_eq!(effects(&mut replica, nodes(8, 99, &[(4, 0)])), []);
+    assert_eq!(effects(&mut replica, nodes(4, 2, &[(5, 0)])), []);
+    assert_eq!(effects(&mut replica, page_5(8, 99)), []);
+    assert_eq!(effects(&mut silent(3, 4), page_5(8, 1)), []);
 }
 
-/// A page at a time just before it would be called silent: such a transfer would take days.
+/// The second node is wanted once the first is known, and its content was not checked before that.
 #[test]
-fn a_peer_that_sends_less_than_it_could_is_left() {
-    let mut replica = fetching();
-    assert_eq!(effects(&mut replica, data(0, 8, 0, &[page(1)], Some(2))), []);
-    assert_eq!(asked(&fire(&mut replica, at(0), CheckpointTimer::Retry).effects), [(1, 8)]);
-}
-
-#[test]
-fn pages_that_were_not_asked_for_are_ignored() {
-    let mut replica = fetching();
-    assert_eq!(effects(&mut replica, data(1, 8, 0, &[page(1)], None)), []);
-    assert_eq!(effects(&mut replica, data(0, 4, 0, &[page(1)], None)), []);
-    assert_eq!(effects(&mut replica, data(0, 8, 1, &[page(1)], None)), []);
-    assert_eq!(effects(&mut silent(3, 4), data(0, 8, 0, &[page(1)], None)), []);
-}
-
-#[test]
-fn a_peer_that_sends_what_cannot_be_pages_is_left() {
-    let short = (1, Bytes::from_static(b"short"));
-    let bad: [&[(u64, Bytes)]; 3] = [&[short], &[page(2), page(2)], &[page(2), page(1)]];
-    for pages in bad {
-        let mut replica = fetching();
-        let left = effects(&mut replica, data(0, 8, 0, pages, None));
-        assert_eq!(asked_next(&mut replica, left), (1, 8));
-    }
-}
-
-#[test]
-fn a_peer_that_sends_pages_without_end_is_left() {
-    let mut replica = fetching();
-    let pages: Vec<(u64, Bytes)> = (0..101).map(page).collect();
-    let left = effects(&mut replica, data(0, 8, 0, &pages, None));
-    assert_eq!(asked_next(&mut replica, left), (1, 8));
-}
-
-#[test]
-fn a_peer_that_dropped_the_checkpoint_is_left() {
-    let mut replica = fetching();
-    let left = effects(&mut replica, gone(0, 8));
-    assert_eq!(asked_next(&mut replica, left), (1, 8));
-}
-
-#[test]
-fn a_peer_whose_pages_are_not_the_checkpoint_is_reported_and_left() {
+fn what_comes_too_early_in_one_answer_is_not_taken_unchecked() {
     let mut replica_3 = fetching();
-    effects(&mut replica_3, data(0, 8, 0, &[page(1)], None));
-    let left = effects(&mut replica_3, CheckpointerInput::InstallFailed(checkpoint(8)));
-    let what = "pages that do not belong to the checkpoint";
-    assert_eq!(left[0], Effect::Event(Event::Misbehaved { replica: replica(0), what }));
-    assert_eq!(asked_next(&mut replica_3, left), (1, 8));
+    let lie = TreeNode { level: 4, index: 0, children: vec![(0, digest(1))] };
+    let CheckpointerInput::NodeData(root) = nodes(8, 99, &[(5, 0)]) else { unreachable!() };
+    let mut data = root.into_inner();
+    data.nodes.as_mut().unwrap().push(lie);
+    let taken_in = effects(&mut replica_3, CheckpointerInput::NodeData(from(1, data)));
+    let asks_for_4 = Fetch::Nodes { seq: Seq(8), ticket: 4, nodes: vec![(4, 0)] };
+    assert_eq!(taken_in, [send(1, Message::Fetch(asks_for_4))]);
 }
 
 #[test]
-fn pages_of_a_peer_that_was_left_are_not_mixed_with_the_next_ones() {
-    let mut replica = fetching();
-    effects(&mut replica, data(0, 8, 0, &[page(1)], Some(2)));
-    let left = effects(&mut replica, data(0, 8, 2, &[], Some(0)));
-    assert_eq!(asked_next(&mut replica, left), (1, 8));
-    assert_eq!(effects(&mut replica, data(1, 8, 0, &[page(5)], None)), [install(8, &[page(5)])]);
-}
-
-#[test]
-fn a_silent_peer_is_asked_again_and_then_left() {
-    let mut replica = fetching();
-    let retry = |replica: &mut Checkpointer| fire(replica, at(0), CheckpointTimer::Retry);
-    for _ in 0..3 {
-        assert_eq!(asked(&retry(&mut replica).effects), [(0, 8)]);
-    }
-    assert_eq!(asked(&retry(&mut replica).effects), [(1, 8)]);
-}
-
-#[test]
-fn while_pages_come_a_newer_checkpoint_does_not_start_the_transfer_over() {
-    let mut replica = fetching();
-    effects(&mut replica, data(0, 8, 0, &full(1), Some(70)));
+fn while_a_state_is_served_a_newer_checkpoint_does_not_start_the_transfer_over() {
+    let mut replica = lacking_a_page();
     effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
-    assert_eq!(asked(&effects(&mut replica, status(1, 12, 13))), []);
-    let all = [full(1), vec![page(70)]].concat();
-    assert_eq!(effects(&mut replica, data(0, 8, 70, &[page(70)], None)), [install(8, &all)]);
-}
-
-#[test]
-fn a_transfer_follows_a_group_that_has_dropped_the_checkpoint() {
-    let mut replica = fetching();
-    effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
-    let mut requests = vec![(0, 8)];
-    for _ in 0..20 {
-        let Some((to, seq)) = requests.pop() else {
-            requests = asked(&fire(&mut replica, at(0), CheckpointTimer::Retry).effects);
-            continue;
-        };
-        if seq == 12 {
-            return;
-        }
-        requests = asked(&effects(&mut replica, gone(to, seq)));
-    }
-    unreachable!("it still asks for checkpoint 8")
-}
-
-fn ended() -> Vec<Effect> {
-    vec![tell(BatcherInput::Transferring(false)), tell(ViewChangerInput::Transferring(false))]
+    assert_eq!(effects(&mut replica, status(1, 12, 13)).len(), 0);
+    assert_eq!(effects(&mut replica, page_5(8, 8)), [tell(install())]);
 }
 
 #[test]
 fn what_was_installed_by_a_certificate_is_stable_and_not_claimed() {
-    let mut replica = fetching();
-    effects(&mut replica, data(0, 8, 0, &[page(1)], None));
-    let installed = effects(&mut replica, CheckpointerInput::Installed(checkpoint(8)));
+    let mut replica = lacking_a_page();
+    effects(&mut replica, page_5(8, 8));
+    let installed = effects(&mut replica, CheckpointerInput::Installed(state(8)));
     assert_eq!(installed, [ended(), reaches(checkpoint(8), &[0, 1, 2])].concat());
 }
 
 #[test]
-fn what_was_installed_by_a_new_view_is_not_stable_yet_and_claimed() {
+fn what_was_installed_by_a_new_view_is_not_stable_yet_and_claimed_once_it_is_durable() {
     let mut replica_3 = checkpointer(3, 4);
     let holders = [0, 1].map(replica).into_iter().collect();
     effects(&mut replica_3, CheckpointerInput::Chosen { checkpoint: checkpoint(8), holders });
-    let installed = effects(&mut replica_3, CheckpointerInput::Installed(checkpoint(8)));
-    assert_eq!(installed, [ended(), claims(3, checkpoint(8))].concat());
+    let installed = effects(&mut replica_3, CheckpointerInput::Installed(state(8)));
+    let saves = Effect::Save { seq: Seq(8), snapshot: state(8).snapshot };
+    let withheld = vec![tell(OrdererInput::OwnCheckpoint(checkpoint(8))), saves];
+    assert_eq!(installed, [ended(), withheld].concat());
+    assert_eq!(effects(&mut replica_3, super::save::saved(8)), claims(3, checkpoint(8))[1..]);
+}
+
+/// A replica whose own state at 8 is wrong while 4 is stable: what differs is fetched and named.
+#[test]
+fn a_state_that_diverged_is_repaired_from_itself() {
+    let mut replica = checkpointer(3, 4);
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
+    effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
+    effects(&mut replica, CheckpointerInput::Taken(wrong_state(8)));
+    effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
+    for (ticket, level) in [(2, 5), (4, 4), (5, 3), (6, 2)] {
+        effects(&mut replica, nodes(8, ticket, &[(level, 0)]));
+    }
+    // Page 300 lies below the second of the lowest nodes, and that is all that differs.
+    let asks = send(1, Message::Fetch(Fetch::Pages { seq: Seq(8), ticket: 8, pages: vec![300] }));
+    assert_eq!(effects(&mut replica, nodes(8, 7, &[(1, 1)])), [asks]);
+    let page = bytes::Bytes::copy_from_slice(state(8).snapshot.page(300).unwrap());
+    let data = crate::message::PageData { seq: Seq(8), ticket: 8, pages: Some(vec![(300, page)]) };
+    let told = effects(&mut replica, CheckpointerInput::PageData(from(1, data)));
+    let repairs = Some(Divergence { since: Seq(5), page: 300 });
+    let bytes = PAGE_BYTES as u64 + 33 * 6;
+    let install = Install { taken: state(8), pages: 1, bytes, repairs };
+    assert_eq!(told, [tell(ExecutorInput::Install(install))]);
 }
 
 #[test]
 fn what_was_repaired_does_not_contradict_the_vote_before() {
     let mut replica = checkpointer(3, 4);
-    assert_eq!(effects(&mut replica, CheckpointerInput::Taken(wrong(4))), claims(3, wrong(4)));
+    assert_eq!(effects(&mut replica, CheckpointerInput::Taken(wrong_state(4))), claims(3, wrong(4)));
     effects(&mut replica, own(3, wrong(4)));
     effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
-    let repaired = effects(&mut replica, CheckpointerInput::Installed(checkpoint(4)));
+    let repaired = effects(&mut replica, CheckpointerInput::Installed(state(4)));
     assert_eq!(repaired, [ended(), reaches(checkpoint(4), &[0, 1, 2])].concat());
 }
 
 #[test]
 fn a_replica_that_got_there_by_itself_never_goes_back_to_what_it_was_fetching() {
-    let mut replica = fetching();
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(8)));
-    effects(&mut replica, CheckpointerInput::Taken(checkpoint(12)));
+    let mut replica = lacking_a_page();
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
+    effects(&mut replica, CheckpointerInput::Taken(state(12)));
     effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
     assert_eq!(replica.stable, Seq(12));
-    assert_eq!(effects(&mut replica, data(0, 8, 0, &[page(1)], None)), []);
+    assert_eq!(effects(&mut replica, page_5(8, 8)), []);
 }
 
 #[test]
 fn a_transfer_ends_when_the_executor_says_that_it_got_there_by_itself() {
-    let mut replica = fetching();
-    effects(&mut replica, data(0, 8, 0, &[page(1)], None));
+    let mut replica = lacking_a_page();
+    effects(&mut replica, page_5(8, 8));
     assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(4))), []);
     assert_eq!(effects(&mut replica, CheckpointerInput::InstallNeedless(checkpoint(8))), ended());
 }

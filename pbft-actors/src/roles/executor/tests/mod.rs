@@ -4,6 +4,8 @@ mod execute;
 mod pages;
 mod table;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::message::{Choice, Operation, Refusal};
 use crate::role::{Effect, Event, Finished, Rejoined};
@@ -109,9 +111,9 @@ fn finished(effects: &[Effect]) -> Finished {
 }
 
 /// The checkpoint taken.
-fn taken(effects: &[Effect]) -> Option<Checkpoint> {
+fn taken(effects: &[Effect]) -> Option<Taken> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Tell(crate::role::Mail::Checkpointer(CheckpointerInput::Taken(taken))) => Some(*taken),
+        Effect::Tell(crate::role::Mail::Checkpointer(CheckpointerInput::Taken(taken))) => Some(taken.clone()),
         _ => None,
     })
 }

@@ -1,34 +1,16 @@
 //! Checkpoints, and becoming another replica's (PROTOCOL 6 and 8).
 
 use super::*;
-use crate::message::{Fetch, PAGES_PER_DATA_MAX, PageData};
-use crate::ports::state::PAGE_BYTES;
-use crate::types::ReplicaId;
-
-type Pages = Vec<(u64, Bytes)>;
-
-fn fetch(executor: &mut Executor, seq: u64, page: u64) -> PageData {
-    let asked = ExecutorInput::Fetch(from(2, Fetch::Pages { seq: Seq(seq), from: page }));
-    match effects(executor, asked).pop() {
-        Some(Effect::Send(To::Replica(ReplicaId(2)), Message::PageData(data))) => data,
-        other => unreachable!("a fetch is answered: {other:?}"),
-    }
-}
+use crate::ports::state::{Page, Snapshot};
+use crate::role::Divergence;
 
 /// All pages of a checkpoint.
-fn pages(executor: &mut Executor, seq: u64) -> Pages {
-    let (mut pages, mut next) = (Vec::new(), Some(0));
-    while let Some(index) = next {
-        let data = fetch(executor, seq, index);
-        assert!(!data.pages.is_empty() && data.pages.len() <= PAGES_PER_DATA_MAX);
-        pages.extend(data.pages);
-        next = data.next;
-    }
-    pages
+fn pages(taken: &Taken) -> Vec<(u64, Page)> {
+    taken.snapshot.pages_from(0).map(|(index, page)| (index, *page)).collect()
 }
 
 /// One with a checkpoint at 4, and that checkpoint.
-fn eventful() -> (Executor, Checkpoint) {
+fn eventful() -> (Executor, Taken) {
     let mut executor = opened();
     execute(&mut executor, 2, [asks(1, "+"), asks(2, "#9")]);
     execute(&mut executor, 3, [sign(opening(2, 3)), asks_above(3, 2, "?")]);
@@ -36,8 +18,12 @@ fn eventful() -> (Executor, Checkpoint) {
     (executor, checkpoint)
 }
 
-fn install(executor: &mut Executor, checkpoint: Checkpoint, pages: &Pages) -> Vec<Effect> {
-    let mut told = effects(executor, ExecutorInput::Install { checkpoint, pages: pages.clone() });
+fn installing(taken: &Taken) -> Install {
+    Install { taken: taken.clone(), pages: 3, bytes: 4, repairs: None }
+}
+
+fn install(executor: &mut Executor, taken: &Taken) -> Vec<Effect> {
+    let mut told = effects(executor, ExecutorInput::Install(installing(taken)));
     told.retain(|effect| !matches!(effect, Effect::Event(_)));
     told
 }
@@ -64,7 +50,7 @@ fn the_digest_covers_the_client_table() {
         let request = sign(Operation { operation: Bytes::from_static(b"+"), ..operation(client, 1) });
         execute(&mut executor, 1, [sign(opening(1, 1)), sign(opening(2, 1)), request]);
         (2..4).for_each(|seq| drop(execute_null(&mut executor, seq)));
-        taken(&execute_null(&mut executor, 4)).unwrap().digest
+        taken(&execute_null(&mut executor, 4)).unwrap().checkpoint()
     };
     assert_ne!(digest(1), digest(2));
 }
@@ -80,24 +66,35 @@ fn the_digest_does_not_cover_the_view() {
 }
 
 #[test]
-fn a_state_installed_from_its_pages_is_the_same_byte_for_byte() {
-    let (mut donor, checkpoint) = eventful();
-    let all = pages(&mut donor, 4);
+fn an_installed_state_is_the_same_byte_for_byte() {
+    let (_, checkpoint) = eventful();
     let mut newcomer = executor();
     let told = [
         tell(OrdererInput::Jumped(Seq(4))),
         tell(BatcherInput::Jumped(Seq(4))),
-        tell(CheckpointerInput::Installed(checkpoint)),
+        tell(CheckpointerInput::Installed(checkpoint.clone())),
     ];
-    assert_eq!(install(&mut newcomer, checkpoint, &all), told);
-    assert_eq!(pages(&mut newcomer, 4), all);
+    assert_eq!(install(&mut newcomer, &checkpoint), told);
+    assert_eq!(pages(&newcomer.start()), pages(&checkpoint));
+    assert_eq!(newcomer.executed(), Seq(4));
+}
+
+#[test]
+fn what_was_fetched_and_what_was_wrong_is_said() {
+    let (_, checkpoint) = eventful();
+    let repairs = Some(Divergence { since: Seq(1), page: 7 });
+    let install = ExecutorInput::Install(Install { repairs, ..installing(&checkpoint) });
+    let told = effects(&mut diverged(), install);
+    let transferred = Effect::Event(Event::Transferred { seq: Seq(4), pages: 3, bytes: 4 });
+    let repaired = Effect::Event(Event::Repaired { seq: Seq(4), since: Seq(1), page: 7 });
+    assert_eq!(told[..2], [transferred, repaired]);
 }
 
 #[test]
 fn what_was_executed_before_a_transfer_is_not_executed_again_after_it() {
     let (mut donor, checkpoint) = eventful();
     let mut newcomer = executor();
-    install(&mut newcomer, checkpoint, &pages(&mut donor, 4));
+    install(&mut newcomer, &checkpoint);
     for request in [sign(opening(1, 1)), asks(1, "+"), asks(2, "#9"), asks_above(3, 2, "?"), asks(4, "+")] {
         assert_eq!(ask(&mut newcomer, &request), ask(&mut donor, &request), "{request:?}");
     }
@@ -107,14 +104,18 @@ fn what_was_executed_before_a_transfer_is_not_executed_again_after_it() {
 fn after_a_transfer_both_replicas_go_on_alike() {
     let (mut donor, checkpoint) = eventful();
     let mut newcomer = executor();
-    install(&mut newcomer, checkpoint, &pages(&mut donor, 4));
+    install(&mut newcomer, &checkpoint);
+    let mut last = None;
     for seq in 5..=8 {
         // Results over the limit, an eviction by the total, and the agreed time.
         let requests = [asks(4, "#9"), sign(opening(3, seq)), asks_above(5, 3, "t")];
         let expected = execute_at(&mut donor, seq, Wall(7), requests.clone());
-        assert_eq!(execute_at(&mut newcomer, seq, Wall(7), requests), expected, "seq {seq}");
+        let got = execute_at(&mut newcomer, seq, Wall(7), requests);
+        assert_eq!(got, expected, "seq {seq}");
+        last = taken(&got).zip(taken(&expected));
     }
-    assert_eq!(pages(&mut newcomer, 8), pages(&mut donor, 8));
+    let (newcomers, donors) = last.unwrap();
+    assert_eq!(pages(&newcomers), pages(&donors));
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn who_rejoined_is_known_after_a_transfer() {
     let checkpoint = taken(&execute_null(&mut donor, 4)).unwrap();
     let mut newcomer = executor();
     let rejoined = Rejoined { replica: replica(2), log, seq: Seq(2), target: Seq(20) };
-    let told = install(&mut newcomer, checkpoint, &pages(&mut donor, 4));
+    let told = install(&mut newcomer, &checkpoint);
     let expected = [tell(CheckpointerInput::Rejoined(rejoined)), tell(BatcherInput::Fill(Seq(20)))];
     assert_eq!(told[3..], expected);
     assert_eq!(ask(&mut newcomer, &request), []);
@@ -153,7 +154,7 @@ fn diverged() -> Executor {
 fn a_diverged_replica_goes_back_to_the_groups_checkpoint_and_on_from_there() {
     let (mut donor, checkpoint) = eventful();
     let mut executor = diverged();
-    let told = install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    let told = install(&mut executor, &checkpoint);
     assert_eq!(told[0], tell(OrdererInput::Jumped(Seq(4))));
     let request = asks(4, "+");
     let expected = execute(&mut donor, 5, [request.clone()]);
@@ -162,9 +163,9 @@ fn a_diverged_replica_goes_back_to_the_groups_checkpoint_and_on_from_there() {
 
 #[test]
 fn what_was_on_its_way_before_the_replica_went_back_is_void() {
-    let (mut donor, checkpoint) = eventful();
+    let (_, checkpoint) = eventful();
     let mut executor = diverged();
-    install(&mut executor, checkpoint, &pages(&mut donor, 4));
+    install(&mut executor, &checkpoint);
     let void = execute_null(&mut executor, 7);
     assert_eq!(void.last(), Some(&Effect::Event(Event::Executed { seq: Seq(4), operations: 0 })));
     execute_null(&mut executor, 5);
@@ -174,83 +175,38 @@ fn what_was_on_its_way_before_the_replica_went_back_is_void() {
 
 #[test]
 fn a_state_that_was_reached_by_executing_is_not_installed() {
-    let (mut donor, checkpoint) = eventful();
-    let (mut same, _) = eventful();
-    let all = pages(&mut donor, 4);
-    let needless = [tell(CheckpointerInput::InstallNeedless(checkpoint))];
-    assert_eq!(install(&mut same, checkpoint, &all), needless);
+    let (mut same, checkpoint) = eventful();
+    let needless = [tell(CheckpointerInput::InstallNeedless(checkpoint.checkpoint()))];
+    assert_eq!(install(&mut same, &checkpoint), needless);
     (5..=8).for_each(|seq| drop(execute_null(&mut same, seq)));
     effects(&mut same, ExecutorInput::Stable(Seq(8)));
-    assert_eq!(install(&mut same, checkpoint, &all), needless);
+    assert_eq!(install(&mut same, &checkpoint), needless);
 }
 
 #[test]
-fn pages_that_are_not_the_checkpoint_are_refused_and_change_nothing() {
-    let (mut donor, checkpoint) = eventful();
-    let all = pages(&mut donor, 4);
-    let changed = |change: fn(&mut Pages)| {
-        let mut pages = all.clone();
-        change(&mut pages);
-        pages
-    };
-    let flipped = |pages: &mut Pages| {
-        let mut page = pages[0].1.to_vec();
-        page[PAGE_BYTES - 1] ^= 1;
-        pages[0].1 = page.into();
-    };
-    let bad = [
-        changed(flipped),
-        changed(|pages| drop(pages.pop())),
-        changed(|pages| pages.reverse()),
-        changed(|pages| pages[0].1 = pages[0].1.slice(1..)),
-        changed(|pages| pages.push((u64::MAX, pages[0].1.clone()))),
-        changed(|pages| pages[0].1 = vec![0; PAGE_BYTES].into()),
-        changed(|pages| pages.insert(0, pages[0].clone())),
-        Vec::new(),
-    ];
-    let mut newcomer = opened();
-    for (number, pages) in bad.iter().enumerate() {
-        let refused = [tell(CheckpointerInput::InstallFailed(checkpoint))];
-        assert_eq!(install(&mut newcomer, checkpoint, pages), refused, "{number}");
-    }
-    let untouched = [answer(&asks(1, "+"), 2, done("1"))];
-    assert_eq!(answers(&execute(&mut newcomer, 2, [asks(1, "+")])), untouched);
-}
-
-#[test]
-fn a_stable_checkpoint_stays_and_older_ones_go() {
+fn of_checkpoints_below_the_stable_one_nothing_is_kept() {
     let (mut executor, _) = eventful();
-    for seq in 5..=8 {
-        execute_null(&mut executor, seq);
-    }
+    (5..=8).for_each(|seq| drop(execute_null(&mut executor, seq)));
     effects(&mut executor, ExecutorInput::Stable(Seq(8)));
-    assert!(!fetch(&mut executor, 8, 0).pages.is_empty());
-    let gone = PageData { seq: Seq(4), from: 0, pages: Vec::new(), next: Some(0) };
-    assert_eq!(fetch(&mut executor, 4, 0), gone);
+    assert_eq!(executor.roots.keys().copied().collect::<Vec<_>>(), [Seq(8)]);
 }
 
 #[test]
-fn a_checkpoint_is_handed_out_as_it_was_when_taken() {
+fn a_checkpoint_stays_as_it_was_when_taken() {
     let (mut executor, checkpoint) = eventful();
-    let all = pages(&mut executor, 4);
+    let all = pages(&checkpoint);
     for seq in 5..=7 {
         execute(&mut executor, seq, [asks_above(seq, 4, "+")]);
     }
-    assert_eq!(pages(&mut executor, 4), all);
-    let told = install(&mut super::executor(), checkpoint, &all);
+    assert_eq!(pages(&checkpoint), all);
+    let told = install(&mut super::executor(), &checkpoint);
     assert_eq!(told[0], tell(OrdererInput::Jumped(Seq(4))));
 }
 
+/// A state that was vouched for and is none is a bug, and stops the replica.
 #[test]
-fn many_pages_are_handed_out_in_several_parts() {
-    let mut donor = opened();
-    execute(&mut donor, 2, [asks(1, "w200")]);
-    execute_null(&mut donor, 3);
-    let checkpoint = taken(&execute_null(&mut donor, 4)).unwrap();
-    let first = fetch(&mut donor, 4, 0);
-    assert_eq!((first.pages.len(), first.next), (PAGES_PER_DATA_MAX, Some(64)));
-    let all = pages(&mut donor, 4);
-    assert!(all.len() > 200);
-    let told = install(&mut executor(), checkpoint, &all);
-    assert_eq!(told[0], tell(OrdererInput::Jumped(Seq(4))));
+#[should_panic(expected = "every checkpoint has its head")]
+fn a_state_without_a_head_is_not_gone_on_from() {
+    let snapshot: Snapshot = State::new(executor().config.state_limits).snapshot();
+    install(&mut executor(), &Taken { seq: Seq(4), snapshot });
 }
