@@ -53,6 +53,8 @@ pub struct DiskReport {
     pub saves: u64,
     /// Time that these took together, in microseconds.
     pub save_micros: u64,
+    /// Pages read again and compared with their digests.
+    pub scrubbed_pages: u64,
 }
 
 /// One replica among those asked.
@@ -104,6 +106,7 @@ impl ReplicaReport {
                 records: disk.records,
                 saves: disk.saves,
                 save_micros: disk.save_micros,
+                scrubbed_pages: disk.scrubbed_pages,
             }),
             rejected: status.rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
         }

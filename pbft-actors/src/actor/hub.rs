@@ -6,7 +6,7 @@ use actix::prelude::*;
 use super::replica::{Down, Events, Replica};
 use super::role_actor::{InFlight, Mails};
 use super::transport::{Outbound, Outlet};
-use super::writer::{DiskFailed, Durable, StateSaved, Writers};
+use super::writer::{DiskFailed, Durable, StateDamaged, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
@@ -260,6 +260,17 @@ impl Handler<StateSaved> for Hub {
     fn handle(&mut self, StateSaved(state): StateSaved, _context: &mut Self::Context) {
         self.arrive(|hub| {
             hub.executor.push(ExecutorInput::Saved(state));
+            hub.deliver();
+        });
+    }
+}
+
+impl Handler<StateDamaged> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, StateDamaged(parts): StateDamaged, _context: &mut Self::Context) {
+        self.arrive(|hub| {
+            hub.checkpointer.push(CheckpointerInput::Damaged(parts));
             hub.deliver();
         });
     }

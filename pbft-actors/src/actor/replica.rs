@@ -72,6 +72,8 @@ pub struct DiskStatus {
     pub saves: u64,
     /// Time that these took together, in microseconds.
     pub save_micros: u64,
+    /// Pages read again and compared with their digests.
+    pub scrubbed_pages: u64,
 }
 
 /// Asks a replica where it stands.
@@ -242,6 +244,9 @@ impl Replica {
             Event::Repaired { seq, since, page } => {
                 tracing::error!(%replica, %since, %seq, page, "own state differed from this page on, since one of these seqs: repaired");
             }
+            Event::Damaged { parts, first: (level, index) } => {
+                tracing::error!(%replica, parts, level, index, "the disk damaged the state: fetching what is lost");
+            }
             Event::Fatal { why } => {
                 self.fault = Some(why.clone());
                 tracing::error!(%replica, why, "stopping");
@@ -308,6 +313,7 @@ impl Handler<StatusRequest> for Replica {
             records: counts.records.load(Ordering::Relaxed),
             saves: counts.saves.load(Ordering::Relaxed),
             save_micros: counts.save_micros.load(Ordering::Relaxed),
+            scrubbed_pages: counts.scrubbed.load(Ordering::Relaxed),
         });
         MessageResult(status)
     }

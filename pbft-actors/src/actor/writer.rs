@@ -3,18 +3,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
 use super::builder::StartError;
 use super::hub::Hub;
-use crate::ports::state::{PageFile, Snapshot};
+use crate::ports::state::{DamagedPart, PageFile, Snapshot};
 use crate::replica::{Journal, Mark};
 use crate::role::{Record, SavedState};
 use crate::types::{ReplicaId, Seq};
+
+/// How often pages are read again and compared with their digests, while no state is being written,
+const SCRUB_INTERVAL: Duration = Duration::from_millis(250);
+/// and how many at a time: 1 MiB a second.
+const SCRUB_PAGES: u64 = 64;
 
 /// Everything up to this mark is durable.
 #[derive(Message)]
@@ -25,6 +30,11 @@ pub(super) struct Durable(pub(super) Mark);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StateSaved(pub(super) SavedState);
+
+/// Parts of the state on disk are not what was written there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct StateDamaged(pub(super) Vec<DamagedPart>);
 
 /// The disk failed. Nothing is tried again.
 #[derive(Message)]
@@ -39,6 +49,7 @@ pub(super) struct DiskCounts {
     pub(super) records: AtomicU64,
     pub(super) saves: AtomicU64,
     pub(super) save_micros: AtomicU64,
+    pub(super) scrubbed: AtomicU64,
 }
 
 enum Order {
@@ -132,13 +143,32 @@ fn write_journal(mut journal: Journal, orders: &Receiver<Order>, hub: &Addr<Hub>
     }
 }
 
+/// Reads the next pages of the saved state again, as long as nothing else is to be done.
+fn scrub(pages: &PageFile, from: u64, hub: &Addr<Hub>, counts: &DiskCounts) -> u64 {
+    let scrubbed = pages.scrub(from, SCRUB_PAGES);
+    counts.scrubbed.fetch_add(scrubbed.pages, Ordering::Relaxed);
+    if !scrubbed.damaged.is_empty() {
+        hub.do_send(StateDamaged(scrubbed.damaged));
+    }
+    scrubbed.next.unwrap_or(0)
+}
+
 fn write_states(
     mut pages: PageFile,
     states: &Receiver<(Seq, Snapshot)>,
     hub: &Addr<Hub>,
     counts: &DiskCounts,
 ) {
-    while let Ok((seq, snapshot)) = states.recv() {
+    let mut next = 0;
+    loop {
+        let (seq, snapshot) = match states.recv_timeout(SCRUB_INTERVAL) {
+            Ok(order) => order,
+            Err(RecvTimeoutError::Timeout) => {
+                next = scrub(&pages, next, hub, counts);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let began = Instant::now();
         match pages.save(seq, &snapshot) {
             Ok(saved) => {

@@ -242,6 +242,13 @@ pub enum Event {
         /// R: where it may vote again.
         target: Seq,
     },
+    /// Parts of the state on disk are not what was written there; they are fetched from the others.
+    Damaged {
+        /// How many are known.
+        parts: usize,
+        /// The first: its level in the tree over the pages, 0 for a page, and its number there.
+        first: (u8, u64),
+    },
     /// The replica must stop: going on could be unsafe.
     Fatal {
         /// Why.

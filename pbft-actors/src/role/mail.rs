@@ -18,7 +18,7 @@ use crate::message::{
     PrePrepared, Prepared, ProvenNewView, ProvenRecollection, Recall, Request, Signed, Status, Verified,
     ViewChange, Vote, VoteKind,
 };
-use crate::ports::state::{Saved, Snapshot};
+use crate::ports::state::{DamagedPart, Saved, Snapshot};
 use crate::types::{
     ClientId, LogId, Millis, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
@@ -211,6 +211,9 @@ pub(crate) enum CheckpointerInput {
     Rejoined(Rejoined),
     /// From the executor: the state of this checkpoint is durable.
     Saved(SavedState),
+    /// From the executor, which met it, or from the carrier, which looked for it: parts of the state
+    /// on disk are not what was written there.
+    Damaged(Vec<DamagedPart>),
 }
 
 /// A checkpoint with the state itself.

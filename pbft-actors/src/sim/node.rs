@@ -11,8 +11,8 @@ use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
 use crate::role::{
-    BatcherInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record, Remembered, SavedState,
-    To,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record,
+    Remembered, SavedState, To,
 };
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
@@ -270,6 +270,14 @@ impl Node {
         let saved = Some(Arc::new(saved));
         self.post(ExecutorInput::Saved(SavedState { seq, saved }).into());
         true
+    }
+
+    /// Reads the saved state again, and says what the disk lost.
+    pub(super) fn scrub(&mut self) {
+        let parts = self.page_file.as_ref().map(|file| file.scrub(0, u64::MAX).damaged);
+        if let Some(parts) = parts.filter(|parts| !parts.is_empty()) {
+            self.post(CheckpointerInput::Damaged(parts).into());
+        }
     }
 
     fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {

@@ -225,6 +225,7 @@ enum Fault {
     /// With the backup in its place, if there is one.
     LoseDisk,
     FlipBit,
+    FlipState,
     FailDisk {
         after: u64,
     },
@@ -281,6 +282,7 @@ impl Plan {
             (times(300, 1), |_| Fault::Backup),
             (times(400, 2), |_| Fault::LoseDisk),
             (times(400, 3), |_| Fault::FlipBit),
+            (times(400, 3), |_| Fault::FlipState),
             (times(300, 3), |rng| Fault::FailDisk { after: rng.below(50) }),
         ]
     }
@@ -331,6 +333,13 @@ impl Fault {
                 if !cluster.byzantine.contains(&victim) {
                     cluster.flip_bit(victim);
                     cluster.restart_after(victim, 50_000);
+                }
+            }
+            Self::FlipState => {
+                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+                let victim = *cluster.rng.pick(&replicas);
+                if !cluster.byzantine.contains(&victim) {
+                    cluster.flip_state(victim);
                 }
             }
             Self::FailDisk { after } => {

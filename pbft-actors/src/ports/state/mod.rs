@@ -43,8 +43,8 @@ pub(crate) use page::Page;
 pub(crate) use region::Savepoint;
 pub(crate) use snapshot::Snapshot;
 #[cfg(test)]
-pub(crate) use tree::{DamagedPart, FAN_OUT};
-pub(crate) use tree::{PAGE_LEVEL, TREE_LEVELS, child_index};
+pub(crate) use tree::FAN_OUT;
+pub(crate) use tree::{DamagedPart, PAGE_LEVEL, TREE_LEVELS, child_index};
 pub use value::{VALUE_BYTES_MAX, Value, ValueMut};
 
 use arena::Arena;

@@ -2,6 +2,7 @@
 //! at all (PROTOCOL 6, 8 and 11).
 
 mod memory;
+mod repair;
 mod save;
 mod serve;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use crate::message::{
     Certificate, Checkpoint, Kind, Peer, Recall, Recollection, Signed, Signer, Status, Verified,
 };
 use crate::ports::config::Tuning;
-use crate::ports::state::{Snapshot, StateLimits};
+use crate::ports::state::{DamagedPart, Snapshot, StateLimits};
 use crate::role::{
     BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role,
     Taken, To, ViewChangerInput,
@@ -77,6 +78,8 @@ pub(crate) struct Checkpointer {
     transferred: Seq,
     /// Records up to here were released.
     released: Seq,
+    /// Parts of the state that the disk lost, level and number.
+    damaged: BTreeSet<(u8, u64)>,
     memory: Memory,
     answered: RateLimit,
 }
@@ -101,6 +104,7 @@ impl Checkpointer {
             saved: Seq::ZERO,
             transferred: Seq::ZERO,
             released: Seq::ZERO,
+            damaged: BTreeSet::new(),
             memory: Memory::default(),
             answered: RateLimit::default(),
         }
@@ -123,9 +127,14 @@ impl Checkpointer {
     pub(crate) fn describe(&self) -> String {
         let ahead = self.ahead.as_ref().map(|ahead| ahead.checkpoint.seq);
         format!(
-            "stable {} ahead {ahead:?} transfer {} {}",
+            "stable {} ahead {ahead:?} taken {:?} transfer {} to {} saved {} saving {:?} damaged {:?} {}",
             self.stable,
+            self.taken.keys().map(|seq| seq.0).collect::<Vec<_>>(),
             self.transfer.is_some(),
+            self.transferred,
+            self.saved,
+            self.saving,
+            self.damaged,
             self.memory.describe()
         )
     }
@@ -335,6 +344,20 @@ impl Role for Checkpointer {
     type Timer = CheckpointTimer;
 
     fn on_input(&mut self, now: Now, input: CheckpointerInput, out: &mut Outbox<CheckpointTimer>) {
+        if let Err(part) = DamagedPart::catch(|| self.handle(now, input, out)) {
+            self.on_damaged(now, &[part], out);
+        }
+    }
+
+    fn on_timer(&mut self, now: Now, timer: CheckpointTimer, out: &mut Outbox<CheckpointTimer>) {
+        if let Err(part) = DamagedPart::catch(|| self.handle_timer(now, timer, out)) {
+            self.on_damaged(now, &[part], out);
+        }
+    }
+}
+
+impl Checkpointer {
+    fn handle(&mut self, now: Now, input: CheckpointerInput, out: &mut Outbox<CheckpointTimer>) {
         match input {
             CheckpointerInput::Start(genesis) => self.on_start(now, genesis, out),
             CheckpointerInput::Taken(taken) => self.on_taken(now, taken, out),
@@ -364,14 +387,16 @@ impl Role for Checkpointer {
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
             CheckpointerInput::Saved(state) => self.on_saved(&state, out),
+            CheckpointerInput::Damaged(parts) => self.on_damaged(now, &parts, out),
         }
     }
 
-    fn on_timer(&mut self, now: Now, timer: CheckpointTimer, out: &mut Outbox<CheckpointTimer>) {
+    fn handle_timer(&mut self, now: Now, timer: CheckpointTimer, out: &mut Outbox<CheckpointTimer>) {
         match timer {
             CheckpointTimer::Retry => {
                 self.arm(now, out);
                 self.retry_transfer(now, out);
+                self.try_repair(now, out);
                 self.retry_memory(now, out);
                 self.drop_unfetched(now);
             }

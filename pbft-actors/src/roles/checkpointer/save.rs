@@ -20,10 +20,6 @@ impl Checkpointer {
     /// A state is durable: what is on disk is not held in memory any more, what was transferred may be
     /// claimed, and what led to what is stable is needed no more.
     pub(super) fn on_saved(&mut self, state: &SavedState, out: &mut Outbox<CheckpointTimer>) {
-        if let Some(saved) = &state.saved {
-            let held = self.taken.values_mut().chain(self.server.snapshots_mut());
-            held.for_each(|snapshot| snapshot.adopt(saved));
-        }
         let withheld = self.transferred > self.saved;
         self.saved = self.saved.max(state.seq);
         if withheld && self.transferred <= self.saved {
@@ -33,6 +29,11 @@ impl Checkpointer {
         self.saving = None;
         if let Some(seq) = self.to_save.take() {
             self.save(seq, out);
+        }
+        // Last, since it may meet a part that the disk lost.
+        if let Some(saved) = &state.saved {
+            let held = self.taken.values_mut().chain(self.server.snapshots_mut());
+            held.for_each(|snapshot| snapshot.adopt(saved));
         }
     }
 

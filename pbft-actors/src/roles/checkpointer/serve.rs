@@ -46,6 +46,11 @@ impl Server {
         self.kept.insert(peer, Kept { seq, snapshot: snapshot.clone(), first_asked, last_asked: now });
     }
 
+    /// Forgets what is kept for peers; they ask for another checkpoint.
+    pub(super) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     pub(super) fn snapshots_mut(&mut self) -> impl Iterator<Item = &mut Snapshot> {
         self.kept.values_mut().map(|kept| &mut kept.snapshot)
     }

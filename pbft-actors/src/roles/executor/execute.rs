@@ -1,6 +1,6 @@
 //! Executing the committed prefix, batch by batch.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::client_table::{TableChanges, Verdict};
 use super::*;
@@ -93,7 +93,11 @@ impl Executor {
             Ok(Ok(result)) => Outcome::Done(result),
             Ok(Err(refusal)) => Outcome::Refused(Refusal::new(refusal.code, refusal.detail)),
             // The panic's own text may differ between replicas.
-            Err(_) => Outcome::Refused(Refusal::new(Refusal::PANICKED, "the operation panicked")),
+            Err(panic) if !panic.is::<DamagedPart>() => {
+                Outcome::Refused(Refusal::new(Refusal::PANICKED, "the operation panicked"))
+            }
+            // Not the operation's doing: elsewhere it does not panic.
+            Err(damaged) => resume_unwind(damaged),
         };
         match outcome {
             Outcome::Done(_) if !request.is_read_only() => self.state.release(savepoint),

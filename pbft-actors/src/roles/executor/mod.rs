@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::crypto::Digest;
 use crate::message::{Batch, Outcome, Reply, ReplyResult, Request, Verified};
 use crate::ports::service::AnyService;
-use crate::ports::state::{Snapshot, State, StateLimits};
+use crate::ports::state::{DamagedPart, Snapshot, State, StateLimits};
 use crate::role::{
     BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Rejoined, Role,
     SavedState, Taken, To,
@@ -47,6 +47,8 @@ pub(crate) struct Executor {
     executed: Seq,
     /// The state went back to repair itself: what the orderer sent before it heard of that is void.
     rewound: bool,
+    /// The disk lost a part of the state: nothing is executed until it is replaced.
+    broken: bool,
     /// Agreed time of the last batch that had one.
     time: Wall,
     /// What the own state was at each checkpoint from the stable one up.
@@ -63,6 +65,7 @@ impl Executor {
             members: Members::default(),
             executed: Seq::ZERO,
             rewound: false,
+            broken: false,
             time: Wall(0),
             roots: BTreeMap::new(),
             view: View(0),
@@ -114,10 +117,11 @@ impl Executor {
 
     /// What is on disk is not held in memory any more.
     fn on_saved(&mut self, state: SavedState, out: &mut Outbox<NoTimer>) {
-        if let Some(saved) = &state.saved {
+        out.tell(CheckpointerInput::Saved(state.clone()));
+        // Last, since it may meet a part that the disk lost.
+        if let Some(saved) = state.saved.as_ref().filter(|_| !self.broken) {
             self.state.adopt(saved);
         }
-        out.tell(CheckpointerInput::Saved(state));
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
@@ -170,7 +174,22 @@ impl Role for Executor {
     type Timer = NoTimer;
 
     fn on_input(&mut self, _now: Now, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
+        if let Err(part) = DamagedPart::catch(|| self.handle(input, out)) {
+            // What was under way is given up; the state that is installed next replaces all of it.
+            self.broken = true;
+            out.tell(CheckpointerInput::Damaged(vec![part]));
+        }
+    }
+
+    fn on_timer(&mut self, _now: Now, timer: NoTimer, _out: &mut Outbox<NoTimer>) {
+        match timer {}
+    }
+}
+
+impl Executor {
+    fn handle(&mut self, input: ExecutorInput, out: &mut Outbox<NoTimer>) {
         match input {
+            ExecutorInput::Execute(_) if self.broken => {}
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
             ExecutorInput::Stable(seq) => self.roots = self.roots.split_off(&seq),
@@ -178,9 +197,5 @@ impl Role for Executor {
             ExecutorInput::Entered(view) => self.view = view,
             ExecutorInput::Saved(state) => self.on_saved(state, out),
         }
-    }
-
-    fn on_timer(&mut self, _now: Now, timer: NoTimer, _out: &mut Outbox<NoTimer>) {
-        match timer {}
     }
 }

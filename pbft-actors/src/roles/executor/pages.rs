@@ -37,7 +37,8 @@ impl Executor {
         let checkpoint = taken.checkpoint();
         let seq = checkpoint.seq;
         let own = self.roots.get(&seq);
-        if self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest) {
+        let needed = self.broken || repairs.is_some();
+        if !needed && self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest) {
             // Reached by executing while the state was on its way, and perhaps dropped again.
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;
@@ -72,6 +73,7 @@ impl Executor {
             }
         }
         self.rewound = head.0 < self.executed;
+        self.broken = false;
         (self.executed, self.time) = head;
         self.state = state;
         self.roots.clear();

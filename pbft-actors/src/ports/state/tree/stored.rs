@@ -75,7 +75,6 @@ pub(crate) struct DamagedPart {
 impl DamagedPart {
     /// Does what reads or changes a state. If that meets a damaged part it was given up half-way: the
     /// caller takes the state back to a savepoint, or drops it. Any other panic goes on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the executor, which uses it, comes next"))]
     pub(crate) fn catch<T>(access: impl FnOnce() -> T) -> Result<T, Self> {
         catch_unwind(AssertUnwindSafe(access)).map_err(|payload| match payload.downcast::<Self>() {
             Ok(damaged) => *damaged,

@@ -1,6 +1,6 @@
 //! What still differs between a state in the making and the one that is fetched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;
 use crate::message::{NODE_CHILDREN_MAX, NODES_PER_DATA_MAX, PAGES_PER_DATA_MAX};
@@ -30,9 +30,13 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Starts from a state that is here.
-    pub(super) fn new(limits: StateLimits, from: &Snapshot) -> Self {
-        let builder = StateBuilder::of_snapshot(limits, from);
+    /// Starts from a state that is here, but for parts of it that the disk lost.
+    pub(super) fn new(limits: StateLimits, from: &Snapshot, lost: &BTreeSet<Place>) -> Self {
+        let mut builder = StateBuilder::of_snapshot(limits, from);
+        // From the top: what is below a lost node is lost with it.
+        for (level, index) in lost.iter().rev() {
+            builder.remove_subtree(*level, *index);
+        }
         Self { builder, open: BTreeMap::new(), asked: BTreeMap::new() }
     }
 

@@ -199,7 +199,7 @@ impl Checkpointer {
             target: target.clone(),
             offers: BTreeMap::new(),
             taken_from: self.own(),
-            difference: Difference::new(self.config.state_limits, newest),
+            difference: Difference::new(self.config.state_limits, newest, &self.damaged),
             peers: Peers::new(self.config.quorums.others(self.own()), patience),
             pages: 0,
             bytes: 0,
@@ -301,8 +301,9 @@ impl Checkpointer {
         let Checkpoint { seq, digest } = transfer.target.checkpoint;
         let taken = Taken { seq, snapshot: transfer.difference.snapshot() };
         assert_eq!(taken.snapshot.root(), digest, "a state of checked parts is what the root names");
-        let own = self.taken.get(&seq).and_then(|own| own.first_difference(&taken.snapshot));
-        let repairs = own.map(|page| Divergence { since: self.stable.next(), page });
+        let damaged = self.damaged.first().map(|(_, index)| *index);
+        let differs = || self.taken.get(&seq).and_then(|own| own.first_difference(&taken.snapshot));
+        let repairs = damaged.or_else(differs).map(|page| Divergence { since: self.stable.next(), page });
         let Transfer { pages, bytes, .. } = *transfer;
         out.tell(ExecutorInput::Install(Install { taken, pages, bytes, repairs }));
     }
@@ -379,6 +380,7 @@ impl Checkpointer {
 
     pub(super) fn on_installed(&mut self, now: Now, taken: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.transfer = None;
+        self.damaged.clear();
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = taken.seq;
         self.transferred = taken.seq;
