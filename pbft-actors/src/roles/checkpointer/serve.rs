@@ -15,8 +15,9 @@ const SERVED_BYTES_MAX: usize = 1 << 20;
 const SERVED_INTERVAL: Millis = Millis(6);
 /// What the smallest answer counts as, bytes: it costs more than its length.
 const SERVED_BYTES_MIN: usize = 4 << 10;
-/// Questions of one peer that wait: as many as a correct one asks at a time, twice.
-const QUEUED_MAX: usize = 8;
+/// Questions of one peer that wait: four times as many as a correct one has open, which may have given
+/// some up.
+const QUEUED_MAX: usize = 16;
 /// How long a checkpoint is kept for a peer that asked for part of it, after it last did,
 const KEPT: Millis = Millis(5_000);
 /// and at most after it first did. What was fetched until then is not fetched again.
@@ -107,7 +108,8 @@ impl Checkpointer {
     ) -> usize {
         let (Fetch::Nodes { seq, .. } | Fetch::Pages { seq, .. }) = fetch else { return 0 };
         let kept = self.server.kept.get(&peer).filter(|kept| kept.seq == seq);
-        let held = kept.map(|kept| &kept.snapshot).or_else(|| self.taken.get(&seq)).cloned();
+        // The own one first: it may have been repaired since it was kept.
+        let held = self.taken.get(&seq).or(kept.map(|kept| &kept.snapshot)).cloned();
         let (bytes, message) = match fetch {
             Fetch::Nodes { ticket, nodes, .. } => {
                 let nodes = held.as_ref().map(|held| nodes_of(held, &nodes));

@@ -101,8 +101,8 @@ fn scenario_19_the_primary_crashes_during_a_transfer_under_load() {
 
 #[test]
 fn scenario_19_who_fetches_crashes_again_and_again_under_load() {
-    for n in SIZES {
-        let mut cluster = left_behind(plan(n));
+    for (n, durable) in SIZES.into_iter().flat_map(|n| [(n, false), (n, true)]) {
+        let mut cluster = left_behind(Plan { durable, ..plan(n) });
         cluster.load(ALICE, ENDLESS);
         cluster.heal();
         let last = r(n - 1);

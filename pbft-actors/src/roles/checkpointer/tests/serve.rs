@@ -84,6 +84,16 @@ fn what_a_peer_fetches_is_kept_for_it_alone() {
 }
 
 #[test]
+fn what_was_repaired_is_handed_out_in_place_of_what_was_kept() {
+    let mut replica = reached(&[4]);
+    effects(&mut replica, CheckpointerInput::Taken(wrong_state(8)));
+    let wrong = effects(&mut replica, pages(1, 8, 1, &[300]));
+    assert_ne!(wrong, [gives(1, 8, 1, &[300])]);
+    effects(&mut replica, CheckpointerInput::Installed(state(8)));
+    assert_eq!(effects(&mut replica, pages(1, 8, 1, &[300])), [gives(1, 8, 1, &[300])]);
+}
+
+#[test]
 fn what_a_peer_was_shown_is_kept_for_it_in_place_of_what_it_had() {
     let mut replica = reached(&[4]);
     effects(&mut replica, pages(1, 4, 1, &[5]));
@@ -155,5 +165,5 @@ fn of_one_peer_only_so_many_questions_wait() {
     for interval in 1..100 {
         answers += fire(&mut replica, at(6 * interval), CheckpointTimer::Serve).effects.len();
     }
-    assert_eq!(answers, 8);
+    assert_eq!(answers, 16);
 }
