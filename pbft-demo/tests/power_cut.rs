@@ -111,9 +111,9 @@ fn stopped_replicas_hold_the_same_state_and_damage_is_named() {
         assert!(terminate(&mut child).success());
     }
     let (one, other) = (cluster.data(0), cluster.data(1));
-    let (verified, text) = state(&["verify"], &[one.clone()]);
+    let (verified, text) = state(&["verify"], std::slice::from_ref(&one));
     assert!(verified && text.starts_with("seq 64 root "), "{text}");
-    let (_, hashes) = state(&["hash"], &[one.clone()]);
+    let (_, hashes) = state(&["hash"], std::slice::from_ref(&one));
     assert!(hashes.lines().count() > 1 && hashes.contains("page "), "{hashes}");
     let (equal, text) = state(&["diff"], &[one.clone(), other]);
     assert!(equal && text.ends_with("equal\n"), "{text}");

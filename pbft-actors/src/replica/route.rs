@@ -52,7 +52,7 @@ pub(crate) fn route(opened: Opened, inbound: &mut Inbound) {
                 mail.push(OrdererInput::Recall(peer, *recall).into());
             }
         }
-        Opened::Recollection(answer) => mail.push(CheckpointerInput::Recollection(answer).into()),
+        Opened::Recollection(answer) => mail.push(CheckpointerInput::Recollection(Box::new(answer)).into()),
         // Only clients get these, and the opener refuses them here.
         Opened::Reply(_) | Opened::Busy(_) => {}
     }

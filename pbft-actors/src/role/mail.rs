@@ -206,7 +206,7 @@ pub(crate) enum CheckpointerInput {
     },
     /// From the view changer: a replica that starts asks what is known of it.
     Recall(Recalled),
-    Recollection(Verified<ProvenRecollection>),
+    Recollection(Box<Verified<ProvenRecollection>>),
     /// From the executor: a REJOIN is executed.
     Rejoined(Rejoined),
     /// From the executor: the state of this checkpoint is durable.

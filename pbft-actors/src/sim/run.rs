@@ -268,9 +268,12 @@ impl Faults {
     }
 }
 
+/// How a fault of one kind is drawn.
+type DrawFault = fn(&mut Rng) -> Fault;
+
 impl Plan {
     /// What goes wrong with disks, and how often each.
-    fn disk_faults(&self, rng: &mut Rng) -> Vec<(u64, fn(&mut Rng) -> Fault)> {
+    fn disk_faults(&self, rng: &mut Rng) -> Vec<(u64, DrawFault)> {
         if !self.durable {
             return Vec::new();
         }

@@ -115,7 +115,7 @@ fn recalls_with(
         view_change: None,
     };
     let proven = ProvenRecollection { recollection, certificate, view_change: None };
-    CheckpointerInput::Recollection(from(id, proven))
+    CheckpointerInput::Recollection(Box::new(from(id, proven)))
 }
 
 fn status(id: u8, stable: u64, first_held: u64) -> CheckpointerInput {
