@@ -4,6 +4,8 @@
 mod durable;
 mod record;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use durable::{Journal, Restored};
 pub(crate) use stage::{JournalStage, Mark};
