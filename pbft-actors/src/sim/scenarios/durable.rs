@@ -236,7 +236,7 @@ fn scenario_24_a_replica_whose_disk_went_back_to_an_earlier_copy_rejoins_and_vot
         for id in 0..n {
             let mut cluster = durable(n);
             cluster.load(ALICE, 5);
-            cluster.settles();
+            cluster.expect(SECOND, "answering Alice", |c| c.clients_done() && c.is_converged());
             let copy: MemoryDisk = cluster.disks[id].copy();
             cluster.load(ALICE, 1);
             cluster.expect(SECOND, "answering Alice", |c| c.clients_done() && c.is_converged());
@@ -384,28 +384,29 @@ fn a_view_change_whose_body_the_disk_lost() {
     }
 }
 
-/// Its own VIEW-CHANGE named seqs that its stable checkpoint had passed, and counted nowhere.
+/// A state that is fetched up to the very checkpoint that the journal knows to be stable moves no
+/// window, and the VIEW-CHANGE went on to name seqs below it: it counted nowhere.
 #[test]
 fn a_view_change_after_a_transfer_names_nothing_below_the_stable_checkpoint() {
     for n in SIZES {
-        let mut cluster = durable(n);
-        cluster.load(ALICE, ENDLESS);
-        cluster.wait(SECOND / 8);
-        // It is cut off with promises, the others pass them, and it restarts with these.
-        cluster.cut_off(r(n - 1));
-        cluster.wait(SECOND);
-        cluster.crash(r(n - 1));
-        cluster.restart_after(r(n - 1), 10 * MILLISECOND);
-        cluster.wait(20 * MILLISECOND);
-        cluster.heal();
-        cluster.expect(5 * SECOND, "a transfer", |c| c.checker.transfers > 0 && c.votes(n - 1));
-        let rejected: Vec<u64> = cluster.nodes.iter().flatten().map(|node| node.rejected).collect();
-        (0..n).for_each(|id| cluster.suspect(r(id)));
-        cluster.executes_after_a_storm_within(2);
-        cluster.wait(SECOND);
-        let now: Vec<u64> = cluster.nodes.iter().flatten().map(|node| node.rejected).collect();
-        assert_eq!(now, rejected, "n={n}: every VIEW-CHANGE is valid");
-        cluster.settles();
+        for id in 0..n {
+            let mut cluster = durable(n);
+            // Enough that the journal has let go of what leads there from the beginning.
+            cluster.load(ALICE, 300);
+            cluster.expect(10 * SECOND, "answering Alice", |c| c.clients_done() && c.is_converged());
+            cluster.crash(r(id));
+            let mut disk = cluster.disks[id].clone();
+            disk.remove("state").and_then(|()| disk.sync_names()).unwrap();
+            cluster.restart_after(r(id), 10 * MILLISECOND);
+            cluster.expect(5 * SECOND, "a transfer", |c| c.checker.transfers > 0 && c.votes(id));
+            let rejected = |c: &Cluster| -> u64 { c.nodes.iter().flatten().map(|node| node.rejected).sum() };
+            let before = rejected(&cluster);
+            (0..n).for_each(|id| cluster.suspect(r(id)));
+            cluster.wait(SECOND);
+            assert_eq!(rejected(&cluster), before, "n={n}: the VIEW-CHANGE of replica {id} is valid");
+            cluster.load(ALICE, 5);
+            cluster.settles();
+        }
     }
 }
 
