@@ -4,6 +4,8 @@
 mod durable;
 mod record;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use durable::Journal;
 #[cfg(any(test, feature = "sim"))]

@@ -166,10 +166,12 @@ impl Checkpointer {
         self.executed = self.executed.max(checkpoint.seq);
         self.taken.insert(taken.seq, taken.snapshot);
         out.tell(OrdererInput::OwnCheckpoint(checkpoint));
+        // Who begins to vote claims all that it took.
+        let voting = self.memory.votes();
         self.try_ahead(now, out);
         self.try_vote_again(now, out);
         // What is stable needs no more votes, and one repaired must not contradict the vote before.
-        if checkpoint.seq > self.stable {
+        if voting && checkpoint.seq > self.stable {
             self.claim(checkpoint, out);
         }
         self.try_end_transfer(out);

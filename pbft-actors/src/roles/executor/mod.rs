@@ -47,6 +47,8 @@ pub(crate) struct Executor {
     executed: Seq,
     /// The state went back to repair itself: what the orderer sent before it heard of that is void.
     rewound: bool,
+    /// The stable checkpoint.
+    stable: Seq,
     /// The disk lost a part of the state: nothing is executed until it is replaced.
     broken: bool,
     /// Agreed time of the last batch that had one.
@@ -65,6 +67,7 @@ impl Executor {
             members: Members::default(),
             executed: Seq::ZERO,
             rewound: false,
+            stable: Seq::ZERO,
             broken: false,
             time: Wall(0),
             roots: BTreeMap::new(),
@@ -192,7 +195,10 @@ impl Executor {
             ExecutorInput::Execute(_) if self.broken => {}
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
-            ExecutorInput::Stable(seq) => self.roots = self.roots.split_off(&seq),
+            ExecutorInput::Stable(seq) => {
+                self.stable = seq;
+                self.roots = self.roots.split_off(&seq);
+            }
             ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
             ExecutorInput::Saved(state) => self.on_saved(state, out),

@@ -38,7 +38,9 @@ impl Executor {
         let seq = checkpoint.seq;
         let own = self.roots.get(&seq);
         let needed = self.broken || repairs.is_some();
-        if !needed && self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest) {
+        let reached = self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest);
+        // Below what is stable meanwhile nobody could say how to go on from it.
+        if seq < self.stable || !needed && reached {
             // Reached by executing while the state was on its way, and perhaps dropped again.
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;

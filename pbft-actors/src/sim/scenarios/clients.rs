@@ -121,7 +121,7 @@ fn held_by_first(cluster: &Cluster, one: u64, other: u64) -> (bool, bool) {
 }
 
 /// What each replica answers to a request, in order of arrival.
-fn answers(cluster: &mut Cluster, request: &Request) -> Vec<(ReplicaId, Seq, Outcome)> {
+pub(super) fn answers(cluster: &mut Cluster, request: &Request) -> Vec<(ReplicaId, Seq, Outcome)> {
     cluster.heard = Some(Vec::new());
     cluster.send_to_all(BOB, request);
     cluster.wait(SECOND);

@@ -4,6 +4,7 @@
 //! sees every step), every client answered, every correct replica at the same state.
 
 mod clients;
+mod durable;
 mod links;
 mod memory;
 mod primaries;

@@ -234,12 +234,23 @@ fn a_new_id_begins_anew_and_counts_only_once_it_is_certain() {
 }
 
 #[test]
-fn another_owners_log_and_another_format_are_refused_by_name() {
+fn another_owners_log_is_refused_by_name() {
     let disk = MemoryDisk::new();
     drop(start(&disk));
     let other = Owner { replica: 3, ..OWNER };
     let refused = Log::read(&mut disk.clone(), other).err().expect("not ours").to_string();
     assert!(refused.contains("replica 2"), "{refused}");
+}
+
+#[test]
+fn a_log_of_another_format_is_refused_with_both_versions() {
+    let disk = MemoryDisk::new();
+    let file = file_name(start(&disk).current.number);
+    let header = Header::decode(&disk.content(&file)).expect("a whole header");
+    let later = Header { version: format::VERSION + 1, ..header }.encode();
+    disk.clone().write_at(&file, 0, &later).expect("a disk with room");
+    let refused = Log::read(&mut disk.clone(), OWNER).err();
+    assert!(matches!(refused, Some(LogError::Version { found: 2, known: 1 })), "{refused:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The checkpointer, rule by rule.
 
 mod certificate;
+mod durable;
 mod fetch;
 mod memory;
 mod save;

@@ -363,6 +363,7 @@ impl Checkpointer {
         if self.transfer.take_if(|transfer| transfer.target.checkpoint == checkpoint).is_some() {
             self.tell_transferring(false, out);
             self.try_chosen(now, out);
+            self.try_repair(now, out);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod execute;
 mod pages;
+mod save;
 mod table;
 
 use bytes::Bytes;

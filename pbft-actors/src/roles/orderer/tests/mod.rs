@@ -3,6 +3,7 @@
 mod accept;
 mod decide;
 mod propose;
+mod remember;
 mod retransmit;
 mod view;
 mod vote;

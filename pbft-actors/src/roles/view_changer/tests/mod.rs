@@ -2,6 +2,7 @@
 
 mod join;
 mod new_view;
+mod remember;
 mod retransmit;
 mod suspect;
 mod timers;

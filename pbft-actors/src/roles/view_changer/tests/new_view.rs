@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a replica does that enters a view with a NEW-VIEW of replicas 0, 1 and 2.
-fn enters(proven: &ProvenNewView) -> Vec<Effect> {
+pub(super) fn enters(proven: &ProvenNewView) -> Vec<Effect> {
     let message = &proven.new_view.message;
     let view = message.view;
     let holders = [0, 1, 2].map(replica).into_iter().collect();
@@ -30,7 +30,7 @@ fn misbehaved(id: u8) -> Effect {
 }
 
 /// Replica 1 of four on its way to view 1, which it leads; its own VIEW-CHANGE is durable.
-fn leader() -> ViewChanger {
+pub(super) fn leader() -> ViewChanger {
     let mut leader = changer(1, 4);
     effects(&mut leader, ViewChangerInput::Progress(View(0)));
     effects(&mut leader, ViewChangerInput::Suspect(View(0)));
@@ -39,7 +39,7 @@ fn leader() -> ViewChanger {
     leader
 }
 
-fn gather(view: u64, chosen: &[(u64, Digest)]) -> Effect {
+pub(super) fn gather(view: u64, chosen: &[(u64, Digest)]) -> Effect {
     let chosen = chosen.iter().map(|(seq, digest)| (Seq(*seq), *digest)).collect();
     tell(OrdererInput::Gather { view: View(view), chosen })
 }
