@@ -101,7 +101,7 @@ impl Roles {
         let mut start: Vec<Mail> = vec![CheckpointerInput::Start(genesis).into()];
         start.extend(rejoined);
         start.extend([
-            ViewChangerInput::Start(Whereabouts { asked, entered }).into(),
+            ViewChangerInput::Start(Box::new(Whereabouts { asked, entered })).into(),
             OrdererInput::Start.into(),
         ]);
         let roles = Self {

@@ -181,6 +181,8 @@ pub(crate) enum CheckpointerInput {
     Taken(Taken),
     /// From the executor: the last batch executed.
     Executed(Seq),
+    /// From the orderer, which starts: how far the journal leads.
+    Replayed(Seq),
     Checkpoint(Verified<Signed<Checkpoint>>),
     /// The own CHECKPOINT is durable.
     OwnCheckpoint(Signed<Checkpoint>),
@@ -286,7 +288,7 @@ pub(crate) enum ViewChangerInput {
     /// From the checkpointer: whether state is being fetched.
     Transferring(bool),
     /// The replica starts: where its journal says it was.
-    Start(Whereabouts),
+    Start(Box<Whereabouts>),
     /// From the orderer: a replica that starts asks what is known of it.
     Recall(Recalled),
 }

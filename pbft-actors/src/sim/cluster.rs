@@ -380,9 +380,7 @@ impl Cluster {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
         let slots = node.slots();
-        // After a start, what leads from the state on disk to the stable checkpoint is held, too.
-        let windows = if self.plan.durable { 4 } else { 2 };
-        self.checker.on_slots(replica, slots, windows * self.plan.window + self.plan.checkpoint_interval);
+        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 

@@ -48,6 +48,8 @@ struct Kept {
     claimed: BTreeMap<Seq, Digest>,
     asked: View,
     stable: Seq,
+    /// How far the journal leads; none until the orderer has said it.
+    replayed: Option<Seq>,
 }
 
 /// Retries after which REJOIN is sent again.
@@ -81,9 +83,12 @@ impl Memory {
         self.kept.claimed.get(&seq).copied()
     }
 
-    /// The highest seq that it said to have executed.
-    fn owed(&self) -> Seq {
-        self.kept.claimed.keys().next_back().copied().unwrap_or_default().max(self.kept.stable)
+    /// The highest seq that it said to have executed, as far as the journal leads there; none until
+    /// that is known. What the disk lost on the way is fetched while this replica votes.
+    fn owed(&self) -> Option<Seq> {
+        let claimed = self.kept.claimed.keys().next_back().copied().unwrap_or_default();
+        let said = claimed.max(self.kept.stable);
+        if said == Seq::ZERO { Some(said) } else { self.kept.replayed.map(|replayed| said.min(replayed)) }
     }
 
     /// Where it stands, for people.
@@ -299,14 +304,20 @@ impl Checkpointer {
         }
     }
 
+    pub(super) fn on_replayed(&mut self, now: Now, seq: Seq, out: &mut Outbox<CheckpointTimer>) {
+        self.memory.kept.replayed = Some(seq);
+        self.try_vote_again(now, out);
+    }
+
     pub(super) fn try_vote_again(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {
-        let executed = self.taken.keys().next_back().copied().unwrap_or_default();
         match self.memory.phase {
             Phase::Waiting(seq) if self.stable >= seq => {
                 out.persist(Record::Rejoined(self.config.signer.log));
                 self.start_voting(out);
             }
-            Phase::Resuming if executed >= self.memory.owed() => self.start_voting(out),
+            Phase::Resuming if self.memory.owed().is_some_and(|owed| self.executed >= owed) => {
+                self.start_voting(out);
+            }
             _ => {}
         }
     }

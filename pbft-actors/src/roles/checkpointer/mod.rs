@@ -49,6 +49,9 @@ pub(crate) struct CheckpointerConfig {
     pub(crate) tuning: Tuning,
 }
 
+/// Windows that a checkpoint may be above the state on disk and still be claimed.
+const UNSAVED_WINDOWS_MAX: u64 = 4;
+
 /// The checkpointer's state.
 pub(crate) struct Checkpointer {
     config: CheckpointerConfig,
@@ -180,7 +183,7 @@ impl Checkpointer {
 
     /// Says what the own state is at a checkpoint, if this replica may say anything.
     fn claim(&self, checkpoint: Checkpoint, out: &mut Outbox<CheckpointTimer>) {
-        if self.memory.votes() && checkpoint.seq > Seq::ZERO && self.transferred <= self.saved {
+        if self.memory.votes() && checkpoint.seq > Seq::ZERO && self.disk_allows(checkpoint.seq) {
             if let Some(claimed) = self.memory.claimed(checkpoint.seq).filter(|own| *own != checkpoint.digest)
             {
                 let Checkpoint { seq, digest } = checkpoint;
@@ -363,7 +366,11 @@ impl Checkpointer {
         match input {
             CheckpointerInput::Start(genesis) => self.on_start(now, genesis, out),
             CheckpointerInput::Taken(taken) => self.on_taken(now, taken, out),
-            CheckpointerInput::Executed(seq) => self.executed = self.executed.max(seq),
+            CheckpointerInput::Executed(seq) => {
+                self.executed = self.executed.max(seq);
+                self.try_vote_again(now, out);
+            }
+            CheckpointerInput::Replayed(seq) => self.on_replayed(now, seq, out),
             CheckpointerInput::Checkpoint(vote) => {
                 if vote.sender != self.own() {
                     self.on_vote(now, vote.into_inner(), out);

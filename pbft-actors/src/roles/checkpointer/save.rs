@@ -20,10 +20,11 @@ impl Checkpointer {
     /// A state is durable: what is on disk is not held in memory any more, what was transferred may be
     /// claimed, and what led to what is stable is needed no more.
     pub(super) fn on_saved(&mut self, state: &SavedState, out: &mut Outbox<CheckpointTimer>) {
-        let withheld = self.transferred > self.saved;
+        let withheld: Vec<Seq> = self.taken.keys().copied().filter(|seq| !self.disk_allows(*seq)).collect();
         self.saved = self.saved.max(state.seq);
-        if withheld && self.transferred <= self.saved {
-            self.claim_taken(out);
+        for seq in withheld.into_iter().filter(|seq| *seq > self.stable && self.disk_allows(*seq)) {
+            let digest = self.taken[&seq].root();
+            self.claim(Checkpoint { seq, digest }, out);
         }
         self.release(out);
         self.saving = None;
@@ -44,6 +45,14 @@ impl Checkpointer {
             self.released = needless;
             out.release(needless);
         }
+    }
+
+    /// Whether a checkpoint may be claimed as far as the disk goes: a state that was fetched is there,
+    /// and what is not there is no more than the journal may hold. A disk that cannot keep up holds its
+    /// replica's claims back, and so the group where too many are slow.
+    pub(super) fn disk_allows(&self, seq: Seq) -> bool {
+        let kept_up = seq <= self.saved.plus(UNSAVED_WINDOWS_MAX * self.config.window);
+        self.transferred <= self.saved && kept_up
     }
 
     /// Claims what was taken and is not stable yet.

@@ -171,10 +171,10 @@ impl Orderer {
         )
     }
 
-    /// How many seqs something is held about.
+    /// How many seqs above the stable checkpoint something is held about.
     #[cfg(any(test, feature = "sim"))]
     pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
+        self.slots.range(self.window.low().next()..).count()
     }
 
     fn primary(&self) -> ReplicaId {

@@ -39,6 +39,7 @@ impl Orderer {
     pub(super) fn on_start(&mut self, out: &mut Outbox<NoTimer>) {
         self.choose_promised(out);
         self.try_deliver(out);
+        out.tell(CheckpointerInput::Replayed(self.delivered));
     }
 
     /// What this replica accepted in its view before it stopped is the only batch that it accepts at

@@ -32,7 +32,8 @@ impl Orderer {
         };
         let held = self.checkpoints.iter().filter(|(seq, _)| low <= **seq && **seq <= self.window.high());
         frozen.checkpoints.extend(held.map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }));
-        for (seq, slot) in &self.slots {
+        // What is stable already and only waits to be executed is no promise any more.
+        for (seq, slot) in self.slots.range(low.next()..) {
             let seq = *seq;
             frozen.prepared.extend(slot.prepared_latest.map(|(digest, view)| Prepared { seq, digest, view }));
             let promised = slot.pre_prepared.iter();

@@ -471,7 +471,7 @@ impl Role for ViewChanger {
             }
             ViewChangerInput::Voting(voting) => self.on_voting(now, voting, out),
             ViewChangerInput::Transferring(transferring) => self.on_transferring(now, transferring, out),
-            ViewChangerInput::Start(whereabouts) => self.on_start(now, whereabouts, out),
+            ViewChangerInput::Start(whereabouts) => self.on_start(now, *whereabouts, out),
             ViewChangerInput::Recall(recalled) => self.on_recall(recalled, out),
         }
     }

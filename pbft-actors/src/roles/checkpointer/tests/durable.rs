@@ -12,6 +12,7 @@ fn restarted(n: usize, on_disk: u64, remembered: &Remembered) -> Checkpointer {
     let mut replica = Checkpointer::new(silent(3, n).config);
     replica.remember(remembered);
     effects(&mut replica, CheckpointerInput::Start(state(on_disk)));
+    effects(&mut replica, CheckpointerInput::Replayed(Seq(1_000)));
     replica
 }
 
@@ -362,5 +363,6 @@ fn who_has_an_older_state_on_disk_than_the_stable_one_releases_up_to_the_older()
     let mut replica = stable_at_4();
     effects(&mut replica, CheckpointerInput::Taken(state(8)));
     effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
-    assert_eq!(effects(&mut replica, saved(4)), [Effect::Release(Seq(4))]);
+    let next = Effect::Save { seq: Seq(8), snapshot: state(8).snapshot };
+    assert_eq!(effects(&mut replica, saved(4)), [Effect::Release(Seq(4)), next]);
 }

@@ -17,10 +17,17 @@ use crate::roles::testing::{self, *};
 use crate::types::ReplicaSet;
 
 /// One input at the start, and its effects but for the records of what was decided, on which nothing
-/// waits.
+/// waits, and how far a journal led.
 fn effects(orderer: &mut Orderer, input: OrdererInput) -> Vec<Effect> {
     let mut effects = testing::effects(orderer, input);
-    effects.retain(|effect| !matches!(effect, Effect::Persist(Record::Decided { .. })));
+    let beside = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Persist(Record::Decided { .. })
+                | Effect::Tell(crate::role::Mail::Checkpointer(crate::role::CheckpointerInput::Replayed(_)))
+        )
+    };
+    effects.retain(|effect| !beside(effect));
     effects
 }
 

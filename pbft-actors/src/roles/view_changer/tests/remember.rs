@@ -9,10 +9,10 @@ fn starts(
     asked: Option<(u64, Option<Signed<ViewChange>>)>,
     entered: Option<(u64, Option<ProvenNewView>)>,
 ) -> ViewChangerInput {
-    ViewChangerInput::Start(Whereabouts {
+    ViewChangerInput::Start(Box::new(Whereabouts {
         asked: asked.map(|(view, vote)| (View(view), vote)),
         entered: entered.map(|(view, proven)| (View(view), proven)),
-    })
+    }))
 }
 
 /// The own VIEW-CHANGE of replica 3 as its journal has it.
