@@ -329,6 +329,8 @@ pub(crate) enum ExecutorInput {
     Entered(View),
     /// From the carrier: a state is on disk.
     Saved(SavedState),
+    /// From the checkpointer: the disk lost a part of the state, which is being fetched.
+    Damaged,
 }
 
 /// A state that is on disk now.

@@ -11,6 +11,7 @@ impl Checkpointer {
         if self.damaged.len() == known {
             return;
         }
+        out.tell(ExecutorInput::Damaged);
         // Older checkpoints that peers fetch may be built of the same parts.
         self.server.forget();
         // What was being fetched may be built on them as well: it begins again without them.

@@ -202,6 +202,8 @@ impl Executor {
             ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
             ExecutorInput::Saved(state) => self.on_saved(state, out),
+            // It must not run away from the checkpoint that is being fetched for it.
+            ExecutorInput::Damaged => self.broken = true,
         }
     }
 }

@@ -16,9 +16,10 @@ impl Orderer {
         slots: BTreeMap<Seq, RememberedSlot>,
         logs: impl Iterator<Item = ReplicaId>,
     ) {
-        self.window = Window::new(stable.max(executed), self.window.length());
+        // A state above it is one whose certificate is lost: the others bring it as long as this says so.
+        self.window = Window::new(stable, self.window.length());
         self.delivered = executed;
-        self.next_proposal = self.window.low().next();
+        self.next_proposal = stable.max(executed).next();
         self.logs = logs.collect();
         for (seq, remembered) in slots.into_iter().filter(|(seq, _)| *seq > executed) {
             let slot = self.slot(seq);

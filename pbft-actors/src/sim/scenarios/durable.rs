@@ -4,6 +4,7 @@
 use super::clients::answers;
 use super::*;
 use crate::message::{FRAME_OVERHEAD_BYTES, HEADER_BYTES, Kind};
+use crate::ports::state::PAGE_BYTES;
 use crate::ports::storage::{Disk, MemoryDisk};
 
 /// Bytes of a frame after its body.
@@ -437,5 +438,33 @@ fn a_replica_that_lost_its_memory_and_stops_again_while_it_waits() {
             cluster.executes_after_a_storm_within(2);
             cluster.settles();
         }
+    }
+}
+
+/// Scenario 28 on disk: the state file of a replica that runs rots. It finds out by itself, fetches the
+/// state and never answers wrongly.
+#[test]
+fn scenario_28_a_state_that_rots_on_disk_is_found_and_repaired() {
+    for n in SIZES {
+        let mut cluster = durable(n);
+        cluster.load(ALICE, ENDLESS);
+        cluster.wait(SECOND);
+        for victim in [0, n - 1] {
+            let from = cluster.events.len();
+            let (disk, first) = (cluster.disks[victim].clone(), 2 * PAGE_BYTES);
+            (first..disk.content("state").len()).step_by(512).for_each(|at| {
+                disk.flip("state", at, 2);
+            });
+            cluster.flip_state(r(victim));
+            let happened = |c: &Cluster, wanted: fn(&Event) -> bool| {
+                c.events[from..].iter().any(|(_, by, event)| *by == r(victim) && wanted(event))
+            };
+            cluster.expect(3 * SECOND, "finding it", |c| happened(c, |e| matches!(e, Event::Damaged { .. })));
+            cluster.expect(3 * SECOND, "repairing it", |c| {
+                happened(c, |event| matches!(event, Event::Transferred { .. }))
+            });
+        }
+        cluster.executes_after_a_storm_within(1);
+        cluster.settles();
     }
 }

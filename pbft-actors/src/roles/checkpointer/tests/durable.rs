@@ -366,3 +366,56 @@ fn who_has_an_older_state_on_disk_than_the_stable_one_releases_up_to_the_older()
     let next = Effect::Save { seq: Seq(8), snapshot: state(8).snapshot };
     assert_eq!(effects(&mut replica, saved(4)), [Effect::Release(Seq(4)), next]);
 }
+
+#[test]
+fn it_waits_only_for_what_its_journal_leads_to() {
+    let mut replica = Checkpointer::new(silent(3, 4).config);
+    replica.remember(&claimed(&[4, 8]));
+    effects(&mut replica, CheckpointerInput::Start(state(0)));
+    assert_eq!(hears_nothing_else(&mut replica), [], "how far that is, is not known yet");
+    let told = effects(&mut replica, CheckpointerInput::Replayed(Seq(6)));
+    assert!(!told.contains(&VOTES), "{told:?}");
+    effects(&mut replica, CheckpointerInput::Taken(state(4)));
+    let told = effects(&mut replica, CheckpointerInput::Executed(Seq(6)));
+    assert!(told.contains(&VOTES), "seq 7 is lost, and others are asked for it: {told:?}");
+}
+
+#[test]
+fn a_disk_that_cannot_keep_up_holds_claims_back_until_it_does() {
+    let mut replica = checkpointer(3, 4);
+    // Four windows of 8 above the state on disk, which is the first.
+    assert_eq!(claims_in(&effects(&mut replica, CheckpointerInput::Taken(state(32)))), [checkpoint(32)]);
+    assert_eq!(claims_in(&effects(&mut replica, CheckpointerInput::Taken(state(36)))), []);
+    assert_eq!(claims_in(&effects(&mut replica, saved(4))), [checkpoint(36)]);
+    assert_eq!(claims_in(&effects(&mut replica, saved(8))), [], "once");
+}
+
+/// Questions for parts of a checkpoint.
+fn fetches(effects: &[Effect]) -> Vec<Seq> {
+    let fetched = effects.iter().filter_map(|effect| match effect {
+        Effect::Send(_, Message::Fetch(crate::message::Fetch::Nodes { seq, .. })) => Some(*seq),
+        _ => None,
+    });
+    fetched.collect()
+}
+
+#[test]
+fn what_the_disk_lost_is_fetched_from_the_others_at_the_stable_checkpoint() {
+    let mut replica = stable_at_4();
+    let lost = DamagedPart { level: 0, index: 5 };
+    let told = effects(&mut replica, CheckpointerInput::Damaged(vec![lost]));
+    let stops = [tell(ExecutorInput::Damaged), Effect::Event(Event::Damaged { parts: 1, first: (0, 5) })];
+    assert_eq!(told[..2], stops);
+    assert_eq!(fetches(&told), [Seq(4); 3], "the root, from everyone");
+    assert_eq!(effects(&mut replica, CheckpointerInput::Damaged(vec![lost])), [], "it is known");
+}
+
+#[test]
+fn what_the_disk_lost_before_anything_is_stable_waits_for_a_certificate() {
+    let mut replica = checkpointer(3, 4);
+    let lost = DamagedPart { level: 0, index: 5 };
+    assert_eq!(fetches(&effects(&mut replica, CheckpointerInput::Damaged(vec![lost]))), []);
+    effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
+    let told = fire(&mut replica, at(50), CheckpointTimer::Retry).effects;
+    assert_eq!(fetches(&told), [Seq(4); 3]);
+}

@@ -369,9 +369,10 @@ impl Checkpointer {
 
     /// Ends a transfer to what was reached by executing meanwhile.
     pub(super) fn try_end_transfer(&mut self, out: &mut Outbox<CheckpointTimer>) {
-        let (stable, taken) = (self.stable, &self.taken);
+        let (stable, taken, whole) = (self.stable, &self.taken, self.damaged.is_empty());
         let reached = |target: Checkpoint| {
-            target.seq < stable || taken.get(&target.seq).is_some_and(|own| own.root() == target.digest)
+            let own = taken.get(&target.seq).filter(|_| whole);
+            target.seq < stable || own.is_some_and(|own| own.root() == target.digest)
         };
         let ended = |transfer: &mut Transfer| !transfer.installing && reached(transfer.target.checkpoint);
         if self.transfer.take_if(ended).is_some() {

@@ -1,6 +1,9 @@
 //! Going on from a state on disk (PROTOCOL 8 and 11).
 
 use super::*;
+use crate::ports::state::{PAGE_BYTES, PageFile};
+use crate::ports::storage::MemoryDisk;
+use crate::role::Install;
 
 #[test]
 fn an_executor_goes_on_from_a_state_that_was_saved() {
@@ -13,4 +16,57 @@ fn an_executor_goes_on_from_a_state_that_was_saved() {
     assert_eq!(ask(&mut restored, &asks(1, "+")), [answer(&asks(1, "+"), 2, done("1"))], "its first answer");
     let after = execute(&mut restored, 5, [asks(2, "+")]);
     assert_eq!(answers(&after), [answer(&asks(2, "+"), 5, done("2"))]);
+}
+
+/// One that goes on from a state on this disk, all pages of which but those it read when it started are
+/// damaged since.
+fn damaged() -> (Executor, Taken) {
+    let mut former = opened();
+    execute(&mut former, 2, [asks(1, "+")]);
+    execute_null(&mut former, 3);
+    let held = taken(&execute_null(&mut former, 4)).expect("K = 4");
+    let disk = MemoryDisk::new();
+    let mut file = PageFile::open(Box::new(disk.clone()), "state").expect("an empty disk");
+    file.save(held.seq, &held.snapshot).expect("a disk with room");
+    let stored = PageFile::open(Box::new(disk.clone()), "state").expect("what was saved");
+    let (_, snapshot) = stored.latest().expect("what was saved");
+    let restored = Executor::restored(executor().config, &snapshot);
+    for offset in (2 * PAGE_BYTES..disk.content("state").len()).step_by(64) {
+        disk.flip("state", offset, 1);
+    }
+    (restored, held)
+}
+
+/// The part that was told to be damaged.
+fn damage(effects: &[Effect]) -> Option<u64> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Tell(crate::role::Mail::Checkpointer(CheckpointerInput::Damaged(parts))) => {
+            parts.first().map(|part| part.index)
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn a_page_that_the_disk_lost_ends_the_step_and_is_told_and_never_answered_as_an_operation_that_panicked() {
+    let (mut executor, held) = damaged();
+    let told = execute(&mut executor, 5, [asks(2, "+")]);
+    assert!(damage(&told).is_some(), "{told:?}");
+    assert_eq!(answers(&told), []);
+    assert_eq!(execute(&mut executor, 6, [asks(3, "+")]), [], "nothing more until it is repaired");
+    let install = Install { taken: held, pages: 1, bytes: 1, repairs: None };
+    effects(&mut executor, ExecutorInput::Install(install));
+    let told = execute(&mut executor, 5, [asks(2, "+")]);
+    assert_eq!(answers(&told), [answer(&asks(2, "+"), 5, done("2"))]);
+}
+
+#[test]
+fn nothing_is_installed_below_what_is_stable() {
+    let (mut executor, held) = damaged();
+    effects(&mut executor, ExecutorInput::Stable(Seq(8)));
+    let checkpoint = held.checkpoint();
+    let repairs = Some(crate::role::Divergence { since: Seq(1), page: 0 });
+    let install = Install { taken: held, pages: 1, bytes: 1, repairs };
+    let needless = tell(CheckpointerInput::InstallNeedless(checkpoint));
+    assert_eq!(effects(&mut executor, ExecutorInput::Install(install)), [needless]);
 }
