@@ -47,9 +47,13 @@ impl FileDisk {
     /// What the operating system says, and a directory that another process uses.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if !path.is_dir() {
+            let made = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+            let made: Vec<PathBuf> = made.map(Path::to_owned).collect();
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)?;
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                fs::File::open(parent)?.sync_all()?;
+            // Each new name is certain once the directory that holds it is.
+            for directory in made {
+                let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+                fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
             }
         }
         let lock = options().create(true).truncate(false).open(path.join(LOCK))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::clock;
 use super::disk::FileDisk;
 use crate::message::Opener;
 use crate::ports::state::{PageFile, PageFileError};
@@ -120,7 +121,7 @@ impl Durable {
     /// Reads what the directory holds.
     pub(super) fn read(self, opener: &Opener, fresh: LogId) -> Result<Contents, StorageError> {
         let Self { path, journal, mut state } = self;
-        let (journal, restored) = Journal::open(journal, opener, fresh, SEGMENT_BYTES)
+        let (journal, restored) = Journal::open(journal, opener, fresh, clock::log_id().salt, SEGMENT_BYTES)
             .map_err(|cause| StorageError::Journal { path: path.clone(), cause })?;
         report(&path, &restored.damage, restored.found);
         if PageFile::is_damaged(&mut *state, STATE_FILE) {

@@ -1,6 +1,7 @@
 //! The threads that write: one syncs the journal, so that one sync covers all that waits; the other
 //! writes checkpoints, so that a large one keeps no vote waiting.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -74,9 +75,17 @@ impl Writers {
     ) -> Result<(Self, Vec<JoinHandle<()>>), StartError> {
         let (to_journal, orders) = mpsc::channel();
         let (to_states, states) = mpsc::channel();
+        let failed = hub.clone();
         let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
+            let failed = failed.clone();
+            let guarded = move || {
+                // A replica must not live on without its disk.
+                if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                    failed.do_send(DiskFailed("a thread that writes panicked".to_owned()));
+                }
+            };
             let thread = thread::Builder::new().name(name);
-            thread.spawn(work).map_err(|error| StartError::Thread(error.to_string()))
+            thread.spawn(guarded).map_err(|error| StartError::Thread(error.to_string()))
         };
         let (state_hub, state_counts) = (hub.clone(), counts.clone());
         let threads = vec![

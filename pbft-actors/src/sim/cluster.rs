@@ -219,7 +219,8 @@ impl Cluster {
         fresh: LogId,
     ) -> Option<(Journal, Restored, PageFile)> {
         let disk = &self.disks[replica.index()];
-        let (journal, restored) = Journal::open(Box::new(disk.clone()), opener, fresh, SEGMENT_BYTES).ok()?;
+        let (journal, restored) =
+            Journal::open(Box::new(disk.clone()), opener, fresh, fresh.salt, SEGMENT_BYTES).ok()?;
         let pages = PageFile::open(Box::new(disk.clone()), "state").ok()?;
         Some((journal, restored, pages))
     }

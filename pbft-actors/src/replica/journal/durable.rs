@@ -37,7 +37,7 @@ struct Latest {
 }
 
 impl Journal {
-    /// Opens the journal on a disk, or makes one. `fresh` is the id of a new log: a journal that lost
+    /// Opens the journal on a disk, or makes one. `entropy` is random, and `fresh` the id of a new log: a journal that lost
     /// a promise is left behind for one, under which the replica asks to be let in again.
     ///
     /// # Errors
@@ -46,12 +46,13 @@ impl Journal {
         mut disk: Box<dyn Disk>,
         opener: &Opener,
         mut fresh: LogId,
+        entropy: u64,
         segment_bytes: usize,
     ) -> Result<(Self, Restored), LogError> {
         let Peer::Replica(own) = opener.keyring.own else { unreachable!("only replicas keep journals") };
         let owner = Owner { cluster: opener.keyring.binding.cluster.0, replica: own.0 };
         let Some(mut opened) = Log::read(&mut *disk, owner)? else {
-            let log = Log::start(disk, owner, fresh, segment_bytes, None, Vec::new())?;
+            let log = Log::start(disk, owner, fresh, entropy, segment_bytes, None, Vec::new())?;
             let restored = Restored {
                 log: fresh,
                 remembered: Remembered::default(),
@@ -75,7 +76,7 @@ impl Journal {
         let latest = Latest::of(&remembered, id);
         let until = remembered.slots.keys().chain(remembered.claimed.keys()).max().copied();
         opened.set_needed_until(until.unwrap_or_default().0);
-        let log = Log::start(disk, owner, id, segment_bytes, Some(opened), latest.entries())?;
+        let log = Log::start(disk, owner, id, entropy, segment_bytes, Some(opened), latest.entries())?;
         Ok((Self { log, latest }, Restored { log: id, remembered, damage, found: true }))
     }
 

@@ -34,7 +34,7 @@ fn begin(disk: &MemoryDisk) -> Journal {
 }
 
 fn open_with(disk: &MemoryDisk, fresh: LogId) -> (Journal, Restored) {
-    Journal::open(Box::new(disk.clone()), &opener(3), fresh, SEGMENT).expect("a disk that works")
+    Journal::open(Box::new(disk.clone()), &opener(3), fresh, 7, SEGMENT).expect("a disk that works")
 }
 
 /// What a later start finds.
@@ -456,7 +456,7 @@ fn with_entry(entry: Entry) -> MemoryDisk {
     let owner = Owner { cluster: Binding::default().cluster.0, replica: 3 };
     let mut own = disk.clone();
     let opened = Log::read(&mut own, owner).expect("a disk that works");
-    let mut log = Log::start(Box::new(own), owner, log_of(3), SEGMENT, opened, vec![]).expect("a disk");
+    let mut log = Log::start(Box::new(own), owner, log_of(3), 7, SEGMENT, opened, vec![]).expect("a disk");
     log.append(entry);
     log.commit(Vec::new).expect("a disk that works");
     disk
@@ -482,7 +482,7 @@ fn one_whose_copy_it_understands_is_kept_as_a_promise() {
 #[test]
 fn the_journal_of_another_replica_is_refused() {
     let disk = written(&[]);
-    let other = Journal::open(Box::new(disk), &opener(2), FRESH, SEGMENT).err();
+    let other = Journal::open(Box::new(disk), &opener(2), FRESH, 7, SEGMENT).err();
     assert!(matches!(other, Some(LogError::Foreign { replica: 3, .. })), "{other:?}");
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Memory {
     answers: BTreeMap<ReplicaId, ProvenRecollection>,
     /// What the journal held when this replica started.
     kept: Kept,
+    /// R of the REJOIN under this log: no vote before the stable checkpoint is here.
+    barred: Seq,
     /// Asked for, not executed yet.
     rejoin: Option<Request>,
     /// Retries since the REJOIN was last sent.
@@ -62,6 +64,7 @@ impl Default for Memory {
             oldest: BTreeMap::new(),
             answers: BTreeMap::new(),
             kept: Kept::default(),
+            barred: Seq::ZERO,
             rejoin: None,
             silent: 0,
         }
@@ -179,27 +182,19 @@ impl Checkpointer {
             .filter(|known| *known != LogId::default() && *known != own_log)
             .collect();
         if known_of_me.len() >= quorums.weak() {
-            self.lose(out);
+            self.memory.phase = Phase::Lost;
             self.outnumber(known_of_me, out);
             self.try_rejoin(now, out);
         } else if self.memory.phase == Phase::Lost {
             // It knows so by itself.
             self.try_rejoin(now, out);
         } else if self.memory.phase == Phase::Asking && self.said_more(answer) {
-            self.lose(out);
+            self.memory.phase = Phase::Lost;
             self.renumber(own_log.number.saturating_add(1), out);
         } else if self.memory.phase == Phase::Asking && self.memory.answers.len() >= quorums.quorum() - 1 {
             self.memory.answers.clear();
             self.memory.phase = Phase::Resuming;
             self.try_vote_again(now, out);
-        }
-    }
-
-    /// This replica has no memory, and remembers that.
-    fn lose(&mut self, out: &mut Outbox<CheckpointTimer>) {
-        if self.memory.phase != Phase::Lost {
-            self.memory.phase = Phase::Lost;
-            out.persist(Record::Lost(self.config.signer.log));
         }
     }
 
@@ -283,6 +278,8 @@ impl Checkpointer {
         let hints = Hints { full_reply: true, replier: self.own() };
         let signer = &self.config.signer;
         let request = Request::signed(operation, &signer.identity, &signer.binding, hints);
+        // The group must not let in what does not remember, after another stop, that it has to wait.
+        out.persist(Record::Lost(log));
         out.event(Event::Rejoining { target });
         out.send(To::Others, Message::Request(request.clone()));
         self.memory.rejoin = Some(request);
@@ -295,9 +292,14 @@ impl Checkpointer {
             self.raise_log(rejoined.replica, rejoined.log, out);
             return;
         }
-        if rejoined.log == self.config.signer.log && matches!(self.memory.phase, Phase::Asking | Phase::Lost)
-        {
-            self.memory.phase = Phase::Waiting(rejoined.target.max(rejoined.seq));
+        let until = rejoined.target.max(rejoined.seq);
+        if rejoined.log != self.config.signer.log {
+            return;
+        }
+        // Whatever the journal says, what this log was let in with holds.
+        self.memory.barred = self.memory.barred.max(until);
+        if self.memory.phase == Phase::Lost {
+            self.memory.phase = Phase::Waiting(until);
             self.memory.answers.clear();
             self.memory.rejoin = None;
             self.try_vote_again(now, out);
@@ -315,8 +317,11 @@ impl Checkpointer {
                 out.persist(Record::Rejoined(self.config.signer.log));
                 self.start_voting(out);
             }
-            Phase::Resuming if self.memory.owed().is_some_and(|owed| self.executed >= owed) => {
-                self.start_voting(out);
+            Phase::Resuming => {
+                let resumed = self.memory.owed().is_some_and(|owed| self.executed >= owed);
+                if resumed && self.stable >= self.memory.barred {
+                    self.start_voting(out);
+                }
             }
             _ => {}
         }

@@ -21,7 +21,8 @@ impl Checkpointer {
     /// claimed, and what led to what is stable is needed no more.
     pub(super) fn on_saved(&mut self, state: &SavedState, out: &mut Outbox<CheckpointTimer>) {
         let withheld: Vec<Seq> = self.taken.keys().copied().filter(|seq| !self.disk_allows(*seq)).collect();
-        self.saved = self.saved.max(state.seq);
+        // Down, too, after a repair that went back.
+        self.saved = state.seq;
         for seq in withheld.into_iter().filter(|seq| *seq > self.stable && self.disk_allows(*seq)) {
             let digest = self.taken[&seq].root();
             self.claim(Checkpoint { seq, digest }, out);

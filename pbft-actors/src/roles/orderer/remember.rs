@@ -21,7 +21,7 @@ impl Orderer {
         self.delivered = executed;
         self.next_proposal = stable.max(executed).next();
         self.logs = logs.collect();
-        for (seq, remembered) in slots.into_iter().filter(|(seq, _)| *seq > executed) {
+        for (seq, remembered) in slots.into_iter().filter(|(seq, _)| *seq > executed.min(stable)) {
             let slot = self.slot(seq);
             for (view, digest) in remembered.pre_prepared {
                 slot.promise(digest, view);

@@ -7,7 +7,7 @@
 //! then         groups, each from a new block on: header, then entries with their bodies
 //! ```
 //!
-//! A group is what one sync made certain. Every checksum covers the segment's number and the place
+//! A group is what one sync made certain. Every checksum covers the segment's random seed and the place
 //! inside it, so that what an earlier use of the file left behind is never taken for an entry.
 
 use bytes::{Buf, BufMut};
@@ -38,6 +38,9 @@ pub(super) struct Header {
     pub(super) owner: Owner,
     pub(super) log: LogId,
     pub(super) number: u64,
+    /// What every checksum starts from. Nobody else knows it: bytes that a client chose must not look
+    /// like an entry, wherever a torn write leaves them.
+    pub(super) seed: u64,
     /// Copies that there is room for.
     pub(super) copies: u32,
     /// Copies that the segment before has: all of them were certain when this one was made.
@@ -93,29 +96,34 @@ pub(super) struct Copy {
     pub(super) first: u32,
 }
 
-fn copy_crc(number: u64, index: u32, slot: &[u8]) -> u32 {
-    let place = crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), &index.to_le_bytes());
+fn copy_crc(seed: u64, index: u32, slot: &[u8]) -> u32 {
+    let place = crc32c::crc32c_append(crc32c::crc32c(&seed.to_le_bytes()), &index.to_le_bytes());
     crc32c::crc32c_append(place, slot)
 }
 
-pub(super) fn encode_copy(out: &mut Vec<u8>, number: u64, index: u32, copy: &Copy) {
+pub(super) fn encode_copy(out: &mut Vec<u8>, seed: u64, index: u32, copy: &Copy) {
     let start = out.len();
     out.put_slice(&copy.bytes);
     out.put_u32_le(copy.first);
     out.put_u32_le(0);
-    let crc = copy_crc(number, index, &out[start..]);
+    let crc = copy_crc(seed, index, &out[start..]);
     out.put_u32_le(crc);
 }
 
 /// A copy of a segment's bytes, if it is whole.
-pub(super) fn decode_copy(segment: &[u8], number: u64, index: u32) -> Option<Copy> {
+pub(super) fn decode_copy(segment: &[u8], seed: u64, index: u32) -> Option<Copy> {
     let slot = segment.get(copy_at(index)..)?.get(..COPY_SLOT_BYTES)?;
     let (covered, mut crc) = slot.split_at_checked(COPY_SLOT_BYTES - 4)?;
-    if copy_crc(number, index, covered) != crc.get_u32_le() {
+    if copy_crc(seed, index, covered) != crc.get_u32_le() {
         return None;
     }
     let (bytes, mut rest) = covered.split_first_chunk()?;
     Some(Copy { bytes: *bytes, first: rest.get_u32_le() })
+}
+
+/// Whether a group may have begun here; without the header nobody can say more.
+pub(super) fn looks_like_group(segment: &[u8], offset: usize) -> bool {
+    segment.get(offset..).is_some_and(|bytes| bytes.starts_with(&GROUP_MAGIC.to_le_bytes()))
 }
 
 /// What a group says of itself.
@@ -133,7 +141,7 @@ pub(super) struct Group {
 
 /// A group's bytes, to the end of its last block.
 pub(super) fn encode_group(
-    number: u64,
+    seed: u64,
     ordinal: u32,
     copies_before: u32,
     oldest: u64,
@@ -147,7 +155,7 @@ pub(super) fn encode_group(
     out.put_u32_le(copies_before);
     out.put_u64_le(oldest);
     out.put_u32_le(0);
-    let crc = group_crc(number, &out);
+    let crc = group_crc(seed, &out);
     out.put_u32_le(crc);
     let mut copy = copies_before;
     for (position, entry) in (0_u32..).zip(entries) {
@@ -162,8 +170,8 @@ pub(super) fn encode_group(
     out
 }
 
-fn group_crc(number: u64, header: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), header)
+fn group_crc(seed: u64, header: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&seed.to_le_bytes()), header)
 }
 
 /// Seeded by the group's: an entry counts only in its place.
@@ -181,7 +189,7 @@ pub(super) struct Read {
 
 /// The group that begins at `offset`, with those of its entries that are whole; the flag says whether
 /// all are.
-pub(super) fn decode_group(segment: &[u8], number: u64, offset: usize) -> Option<(Group, Vec<Read>, bool)> {
+pub(super) fn decode_group(segment: &[u8], seed: u64, offset: usize) -> Option<(Group, Vec<Read>, bool)> {
     let mut header = segment.get(offset..)?.get(..GROUP_HEADER_BYTES)?;
     let covered = header.get(..GROUP_HEADER_BYTES - 4)?;
     if header.get_u32_le() != GROUP_MAGIC {
@@ -191,7 +199,7 @@ pub(super) fn decode_group(segment: &[u8], number: u64, offset: usize) -> Option
     let oldest = header.get_u64_le();
     let _reserved = header.get_u32_le();
     let crc = header.get_u32_le();
-    if group_crc(number, covered) != crc {
+    if group_crc(seed, covered) != crc {
         return None;
     }
     let group = Group { ordinal, length, copies_before, oldest };
@@ -204,7 +212,7 @@ pub(super) fn decode_group(segment: &[u8], number: u64, offset: usize) -> Option
         let Some((body, after)) = rest.split_at_checked(bytes) else {
             return Some((group, entries, false));
         };
-        if entry_crc(group_crc(number, covered), position, copy, body) == crc {
+        if entry_crc(group_crc(seed, covered), position, copy, body) == crc {
             entries.push(Read { copy: (copy != ONCE).then_some(copy), body: body.to_vec() });
         } else {
             whole = false;

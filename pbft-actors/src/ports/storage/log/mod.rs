@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Disk;
+use crate::crypto::Hasher;
 use crate::types::LogId;
 use format::{Copy, Header};
 pub(crate) use scan::{Damage, Found};
@@ -82,6 +83,8 @@ pub(crate) struct Log {
     disk: Box<dyn Disk>,
     owner: Owner,
     id: LogId,
+    /// Random; segments' seeds come from it.
+    entropy: u64,
     segment_bytes: usize,
     current: Segment,
     /// Full ones that may still be needed, oldest first.
@@ -90,12 +93,15 @@ pub(crate) struct Log {
     spare: VecDeque<u64>,
     /// The oldest segment that is needed, as the last group said.
     stated: u64,
+    /// Entries up to here are needed no more.
+    released: u64,
     waiting: Vec<Entry>,
 }
 
 /// The segment that is written to.
 struct Segment {
     number: u64,
+    seed: u64,
     ordinal: u32,
     /// Copies written.
     copies: u32,
@@ -132,6 +138,7 @@ impl Log {
         disk: Box<dyn Disk>,
         owner: Owner,
         id: LogId,
+        entropy: u64,
         segment_bytes: usize,
         opened: Option<Opened>,
         base: Vec<Entry>,
@@ -141,9 +148,21 @@ impl Log {
             Some(opened) => (VecDeque::new(), opened.last),
             None => (VecDeque::new(), (0, 0)),
         };
-        let current = Segment { number: last.0, ordinal: 0, copies: last.1, offset: 0, until: 0 };
+        let current = Segment { number: last.0, seed: 0, ordinal: 0, copies: last.1, offset: 0, until: 0 };
         let (spare, waiting) = (VecDeque::new(), Vec::new());
-        let mut log = Self { disk, owner, id, segment_bytes, current, closed, spare, stated: 0, waiting };
+        let mut log = Self {
+            disk,
+            owner,
+            id,
+            entropy,
+            segment_bytes,
+            current,
+            closed,
+            spare,
+            stated: 0,
+            released: 0,
+            waiting,
+        };
         log.open_segment(base)?;
         log.remove_old()?;
         Ok(log)
@@ -176,6 +195,7 @@ impl Log {
             if !self.fits(&group) {
                 let until = self.current.until;
                 self.closed.push_back(Closed { number: self.current.number, until });
+                self.release(self.released);
                 self.open_segment(base())?;
                 self.remove_old()?;
             }
@@ -187,6 +207,7 @@ impl Log {
     /// Entries needed until this number or a lower one are needed no more. Their segments go when the
     /// next one begins.
     pub(crate) fn release(&mut self, until: u64) {
+        self.released = self.released.max(until);
         while let Some(closed) = self.closed.pop_front_if(|closed| closed.until <= until) {
             self.spare.push_back(closed.number);
         }
@@ -231,18 +252,24 @@ impl Log {
     /// Makes the next segment, certain with what it begins with before anything relies on it.
     fn open_segment(&mut self, base: Vec<Entry>) -> Result<(), LogError> {
         let copies = copies_of(self.segment_bytes);
+        let mut seed = Hasher::new("pbft journal segment");
+        seed.number(self.entropy).number(self.current.number + 1);
         let header = Header {
             version: format::VERSION,
             owner: self.owner,
             log: self.id,
             number: self.current.number + 1,
+            seed: seed.finish().0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
             copies,
             before: self.current.copies,
         };
         let file = file_name(header.number);
         // Blocks that the file system has already need no more than their content to become certain.
         match self.spare.pop_front_if(|number| *number < self.stated) {
-            Some(spare) => self.disk.rename(&file_name(spare), &file)?,
+            Some(spare) => {
+                self.disk.rename(&file_name(spare), &file)?;
+                self.disk.sync_names()?;
+            }
             None => self.write_zeros(&file)?,
         }
         self.disk.write_at(&file, 0, &header.encode())?;
@@ -250,6 +277,7 @@ impl Log {
         self.disk.sync_names()?;
         self.current = Segment {
             number: header.number,
+            seed: header.seed,
             ordinal: 0,
             copies: 0,
             offset: format::groups_at(copies),
@@ -273,10 +301,10 @@ impl Log {
         let oldest = self.oldest();
         let current = &mut self.current;
         let file = file_name(current.number);
-        let group = format::encode_group(current.number, current.ordinal, current.copies, oldest, entries);
+        let group = format::encode_group(current.seed, current.ordinal, current.copies, oldest, entries);
         let (first, mut copies) = (current.copies, Vec::new());
         for bytes in entries.iter().filter_map(|entry| entry.copy) {
-            format::encode_copy(&mut copies, current.number, current.copies, &Copy { bytes, first });
+            format::encode_copy(&mut copies, current.seed, current.copies, &Copy { bytes, first });
             current.copies += 1;
         }
         if !copies.is_empty() {

@@ -31,7 +31,7 @@ pub(crate) struct Damage {
 struct Scanned {
     header: Header,
     found: Vec<Found>,
-    /// Copies that are there, or were.
+    /// Copies that were certain.
     copies: u32,
     /// The highest oldest needed segment that a group names.
     oldest: u64,
@@ -49,14 +49,15 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
     let mut certain = None;
     for number in numbers.iter().rev() {
         let bytes = read_whole(disk, &file_name(*number))?;
-        // A segment that was to be written over may still have its former header.
-        match Header::decode(&bytes).filter(|header| header.number == *number) {
+        match Header::decode(&bytes) {
+            // It was to be written over, and still has its former header.
+            Some(header) if header.number != *number => remove(disk, *number)?,
             Some(header) => {
                 check(&header, owner)?;
                 segments.push(scan(&bytes, header, certain));
                 certain = Some(header.before);
             }
-            None if has_groups(&bytes, *number) => unreadable.push(*number),
+            None if has_groups(&bytes) => unreadable.push(*number),
             // Its making was not finished.
             None => remove(disk, *number)?,
         }
@@ -78,7 +79,9 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
     let gap = |pair: &[Scanned]| pair[0].header.number + 1 != pair[1].header.number;
     let first = segments.first().map_or(0, |segment| segment.header.number);
     let mut damage = Damage {
-        hidden: oldest != 0 && first != oldest || segments.windows(2).any(gap) || !unreadable.is_empty(),
+        hidden: oldest != 0 && first != oldest
+            || segments.windows(2).any(gap)
+            || unreadable.iter().any(|number| *number >= oldest),
         ..Damage::default()
     };
     let (mut found, mut closed) = (Vec::new(), VecDeque::new());
@@ -96,9 +99,9 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
 }
 
 /// Whether a file whose header is lost once held something.
-fn has_groups(bytes: &[u8], number: u64) -> bool {
+fn has_groups(bytes: &[u8]) -> bool {
     let blocks = (0..bytes.len()).step_by(format::BLOCK);
-    blocks.into_iter().any(|offset| format::decode_group(bytes, number, offset).is_some())
+    blocks.into_iter().any(|offset| format::looks_like_group(bytes, offset))
 }
 
 fn remove(disk: &mut dyn Disk, number: u64) -> Result<(), LogError> {
@@ -136,7 +139,7 @@ fn check(header: &Header, owner: Owner) -> Result<(), LogError> {
 
 /// Reads one segment. `certain` is how many of its copies were certain when the next one was made.
 fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
-    let number = header.number;
+    let seed = header.seed;
     let mut groups = Vec::new();
     let mut damage = Damage::default();
     let mut oldest = 0;
@@ -147,7 +150,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
     let mut broken = 0;
     let mut ordinal = 0;
     while offset < bytes.len() {
-        let Some((group, entries, whole)) = format::decode_group(bytes, number, offset) else {
+        let Some((group, entries, whole)) = format::decode_group(bytes, seed, offset) else {
             offset += format::BLOCK;
             continue;
         };
@@ -162,7 +165,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
     }
     let mut copies: BTreeMap<u32, Copy> = BTreeMap::new();
     for index in 0..header.copies {
-        if let Some(copy) = format::decode_copy(bytes, number, index) {
+        if let Some(copy) = format::decode_copy(bytes, seed, index) {
             sync_mark = sync_mark.max(copy.first);
             copies.insert(index, copy);
         }
@@ -203,5 +206,6 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
             damage.torn = true;
         }
     }
-    Scanned { header, found, copies: end, oldest, damage, begun }
+    // What an unfinished write left has gaps: only what was certain before is demanded the next time.
+    Scanned { header, found, copies: sync_mark, oldest, damage, begun }
 }

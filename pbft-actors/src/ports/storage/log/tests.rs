@@ -23,7 +23,7 @@ fn start(disk: &MemoryDisk) -> Log {
     let mut own = disk.clone();
     let opened = Log::read(&mut own, OWNER).expect("it can be read");
     let id = opened.as_ref().map_or(ID, |opened| opened.id);
-    Log::start(Box::new(own), OWNER, id, SEGMENT, opened, Vec::new()).expect("it can be written")
+    Log::start(Box::new(own), OWNER, id, 11, SEGMENT, opened, Vec::new()).expect("it can be written")
 }
 
 fn read(disk: &MemoryDisk) -> Opened {
@@ -70,7 +70,7 @@ fn a_power_cut_between_any_two_operations_loses_nothing_that_was_certain() {
         let mut certain = 0;
         let opened = Log::read(&mut disk.clone(), OWNER).expect("nothing is there yet");
         assert!(opened.is_none());
-        let Ok(mut log) = Log::start(Box::new(disk.clone()), OWNER, ID, SEGMENT, None, Vec::new()) else {
+        let Ok(mut log) = Log::start(Box::new(disk.clone()), OWNER, ID, 11, SEGMENT, None, Vec::new()) else {
             return 0;
         };
         for group in 0..12_u64 {
@@ -263,4 +263,67 @@ fn a_full_disk_and_a_failed_sync_are_errors_and_lose_nothing() {
     assert!(matches!(full, Err(LogError::Disk(error)) if error.kind() == io::ErrorKind::StorageFull));
     disk.cut_power(|| false);
     assert_eq!(numbers(&read(&disk))[..3], [1, 2, 3]);
+}
+
+/// What a torn write left has gaps; a second start must not take them for lost promises.
+#[test]
+fn a_torn_write_is_torn_at_every_later_start_too() {
+    let disk = MemoryDisk::new();
+    let mut log = start(&disk);
+    write(&mut log, std::iter::once(entry(2, 100))).expect("a disk with room");
+    for number in 2..20 {
+        log.append(entry(number * 2, 100));
+    }
+    // Copies and group are written, and the sync fails.
+    disk.fail_after(2);
+    assert!(log.commit(Vec::new).is_err());
+    // The first sector of the copies is lost, the next ones are kept, the group is lost.
+    let mut sector = 0;
+    disk.cut_power(|| {
+        sector += 1;
+        (2..=4).contains(&sector)
+    });
+    for _ in 0..3 {
+        assert!(!read(&disk).damage.hidden);
+        drop(start(&disk));
+    }
+}
+
+/// The power fails when a spare segment has its new header and not yet, for certain, its new name.
+#[test]
+fn a_spare_segment_under_its_former_name_is_no_lost_segment() {
+    let disk = MemoryDisk::new();
+    let mut log = start(&disk);
+    for number in 1..400 {
+        let before = disk.copy();
+        let spare = log.spare.front().copied().filter(|spare| *spare < log.stated);
+        let current = log.current.number;
+        write(&mut log, std::iter::once(entry(number, 2_000))).expect("a disk with room");
+        log.release(number.saturating_sub(20));
+        if let Some(spare) = spare.filter(|_| log.current.number != current) {
+            let header = disk.content(&file_name(log.current.number))[..2 * format::BLOCK].to_vec();
+            before.clone().write_at(&file_name(spare), 0, &header).expect("a disk with room");
+            assert!(!read(&before).damage.hidden);
+            return;
+        }
+    }
+    panic!("no spare segment was used");
+}
+
+/// What a client chose lies in the log as it came; no start may take it for an entry.
+#[test]
+fn bytes_that_look_like_a_group_of_another_seed_are_none() {
+    let disk = MemoryDisk::new();
+    let mut log = start(&disk);
+    let forged = format::encode_group(log.current.seed ^ 1, 0, 40, 9, &[entry(6, 10)]);
+    let mut body = entry(1, 0);
+    // The entry's content begins 52 bytes into its group: this puts the forged one at a block.
+    body.body.resize(format::BLOCK - 44, 0);
+    body.body.extend(&forged);
+    write(&mut log, std::iter::once(body)).expect("a disk with room");
+    let file = file_name(log.current.number);
+    // The header of the true group is lost.
+    disk.flip(&file, format::groups_at(copies_of(SEGMENT)) + format::BLOCK, 1);
+    let opened = read(&disk);
+    assert_eq!((numbers(&opened), opened.damage.hidden), (vec![], false));
 }

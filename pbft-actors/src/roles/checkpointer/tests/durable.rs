@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::message::{ViewChange, Vote, VoteKind};
-use crate::role::{Remembered, RememberedSlot, SavedState};
+use crate::role::{Rejoined, Remembered, RememberedSlot, SavedState};
 
 const VOTES: Effect = Effect::Event(Event::Voting { votes: true });
 
@@ -93,7 +93,6 @@ fn recalls_view_change(id: u8, held: &Signed<ViewChange>) -> CheckpointerInput {
 fn lost() -> Vec<Effect> {
     let own = LogId { number: 101, ..log_of(3) };
     vec![
-        Effect::Persist(Record::Lost(log_of(3))),
         Effect::Persist(Record::Lost(own)),
         tell(ViewChangerInput::OwnLog(own)),
         Effect::Send(To::Others, Message::Recall(Recall { log: own })),
@@ -288,8 +287,7 @@ fn a_replica_that_knows_by_itself_that_it_is_lost_asks_although_nobody_knows_ano
     assert!(!rejoins(&effects(&mut replica, recalls(0, 4, &[]))), "n-f-1 must answer");
     let told = effects(&mut replica, recalls(1, 4, &[(3, log_of(3))]));
     assert!(rejoins(&told) && !told.contains(&VOTES), "{told:?}");
-    let kept = told.iter().any(|effect| matches!(effect, Effect::Persist(_)));
-    assert!(!kept, "its journal says so already: {told:?}");
+    assert_eq!(told[0], Effect::Persist(Record::Lost(log_of(3))), "durable before it asks, whoever said it");
 }
 
 #[test]
@@ -418,4 +416,47 @@ fn what_the_disk_lost_before_anything_is_stable_waits_for_a_certificate() {
     effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
     let told = fire(&mut replica, at(50), CheckpointTimer::Retry).effects;
     assert_eq!(fetches(&told), [Seq(4); 3]);
+}
+
+/// Of a replica that once rejoined the state says so at every later start.
+#[test]
+fn who_rejoined_once_asks_at_every_later_start_and_executes_again_what_it_claimed() {
+    let remembered = Remembered { claimed: claimed(&[20]).claimed, ..stable(16) };
+    let mut replica = restarted(4, 16, &remembered);
+    let let_in = Rejoined { replica: ReplicaId(3), log: log_of(3), seq: Seq(8), target: Seq(16) };
+    let told = effects(&mut replica, CheckpointerInput::Rejoined(let_in));
+    assert!(!told.contains(&VOTES), "nobody was asked: {told:?}");
+    assert!(!hears_nothing_else(&mut replica).contains(&VOTES), "20 is not executed again");
+    let told = effects(&mut replica, CheckpointerInput::Taken(state(20)));
+    assert!(told.contains(&VOTES), "{told:?}");
+}
+
+/// The group may have executed a REJOIN that the journal lost sight of.
+#[test]
+fn what_a_log_was_let_in_with_holds_whatever_the_journal_says() {
+    let mut replica = restarted(4, 4, &stable(4));
+    let let_in = Rejoined { replica: ReplicaId(3), log: log_of(3), seq: Seq(4), target: Seq(8) };
+    effects(&mut replica, CheckpointerInput::Rejoined(let_in));
+    assert!(!hears_nothing_else(&mut replica).contains(&VOTES), "R is 8");
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
+    assert!(effects(&mut replica, brings(checkpoint(8), &[0, 1, 2])).contains(&VOTES));
+}
+
+#[test]
+fn damage_that_is_found_before_the_start_waits_for_it() {
+    let mut replica = Checkpointer::new(silent(3, 4).config);
+    replica.remember(&stable(4));
+    let lost = DamagedPart { level: 0, index: 5 };
+    assert_eq!(fetches(&effects(&mut replica, CheckpointerInput::Damaged(vec![lost]))), []);
+    effects(&mut replica, CheckpointerInput::Start(state(4)));
+    assert_eq!(fetches(&fire(&mut replica, at(50), CheckpointTimer::Retry).effects), [Seq(4); 3]);
+}
+
+#[test]
+fn a_repair_goes_on_while_checkpoints_are_taken() {
+    let mut replica = stable_at_4();
+    let lost = DamagedPart { level: 0, index: 5 };
+    effects(&mut replica, CheckpointerInput::Damaged(vec![lost]));
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
+    assert!(replica.transfer.is_some());
 }

@@ -160,7 +160,6 @@ fn a_log_that_looks_older_than_the_lost_one_is_numbered_above_it() {
     effects(&mut replica, recalls(0, 4, &[(3, later)]));
     let own = LogId { number: 901, ..log_of(3) };
     let expected = [
-        Effect::Persist(Record::Lost(log_of(3))),
         Effect::Persist(Record::Lost(own)),
         tell(ViewChangerInput::OwnLog(own)),
         Effect::Send(To::Others, Message::Recall(Recall { log: own })),

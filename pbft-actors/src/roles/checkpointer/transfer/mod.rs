@@ -193,7 +193,8 @@ impl Checkpointer {
             return;
         }
         let target = Target { checkpoint, holders };
-        let (_, newest) = self.taken.last_key_value().expect("a replica starts with a checkpoint");
+        // Before the start there is nothing to go on from.
+        let Some((_, newest)) = self.taken.last_key_value() else { return };
         let patience = Millis(self.config.tuning.status_interval.0 * PATIENCE_INTERVALS);
         let mut transfer = Transfer {
             target: target.clone(),
@@ -381,8 +382,11 @@ impl Checkpointer {
     }
 
     pub(super) fn on_installed(&mut self, now: Now, taken: Taken, out: &mut Outbox<CheckpointTimer>) {
-        self.transfer = None;
-        self.damaged.clear();
+        // One that was given up for parts that were lost since is built on them.
+        if self.transfer.take().is_some() {
+            self.damaged.clear();
+        }
+        self.saved = self.saved.min(taken.seq);
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = taken.seq;
         self.transferred = taken.seq;
