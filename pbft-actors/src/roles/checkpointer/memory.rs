@@ -168,11 +168,6 @@ impl Checkpointer {
         if let Some(certificate) = answer.certificate.clone() {
             self.on_certificate(now, Arc::new(certificate), out);
         }
-        let own = self.own();
-        let own_vote = answer.view_change.clone();
-        if let Some(vote) = own_vote.filter(|vote| vote.sender == own && vote.log == own_log) {
-            out.tell(ViewChangerInput::OwnViewChange(vote));
-        }
         let quorums = self.config.quorums;
         let known_of_me: Vec<LogId> = self
             .memory

@@ -432,7 +432,6 @@ impl Role for ViewChanger {
             ViewChangerInput::ViewChange(vote) => self.on_view_change(now, vote.into_inner(), out),
             ViewChangerInput::OwnViewChange(vote) => {
                 if vote.message.view == self.view && self.phase == Phase::Changing {
-                    self.asked = true;
                     self.latest.insert(self.own(), vote);
                     self.on_votes_changed(now, out);
                 }

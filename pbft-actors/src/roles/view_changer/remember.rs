@@ -16,16 +16,16 @@ impl ViewChanger {
             self.install(now, proven, Decision { checkpoint, chosen }, out);
             return;
         }
-        let view = last.max(left);
+        let own = asked.and_then(|(_, vote)| vote);
+        // Two VIEW-CHANGEs for one view look like a lie: where the disk lost the first, the view after it
+        // is asked for, which counts for those that wait in the lower one.
+        let lost = left > last && own.is_none();
+        let view = if lost { left.next() } else { last.max(left) };
         if view > self.view {
             self.start_change(view, out);
-            self.started = last == view;
-            // Asked for before. Where the disk lost the message, a peer gives it back with its
-            // recollection, or none has it and it is signed again.
-            if let Some(own) = asked.and_then(|(_, vote)| vote).filter(|vote| vote.message.view == view) {
-                self.asked = true;
-                self.latest.insert(own.sender, own);
-            }
+            // What may have been signed for this view is not signed again.
+            (self.asked, self.started) = (!lost, last == view);
+            self.latest.extend(own.filter(|vote| vote.message.view == view).map(|vote| (vote.sender, vote)));
         }
     }
 

@@ -356,7 +356,7 @@ fn a_primary_signs_one_new_view_although_more_view_changes_come_while_it_is_writ
     }
 }
 
-/// One that was signed again beside the first looks like two different ones for one view.
+/// One that was signed again beside the first would look like two different ones for one view.
 #[test]
 fn a_view_change_whose_body_the_disk_lost() {
     for n in SIZES {

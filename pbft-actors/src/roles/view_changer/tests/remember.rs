@@ -101,33 +101,13 @@ fn it_counts_like_any_other_in_the_view_change_that_goes_on() {
 }
 
 #[test]
-fn a_view_change_that_the_disk_lost_is_signed_again_only_when_voting_begins() {
+fn where_the_disk_lost_a_view_change_the_next_view_is_asked_for() {
     let mut backup = silent(3, 4);
-    assert_eq!(effects(&mut backup, starts(Some((1, None)), None)), leaves(1));
-    assert_eq!(effects(&mut backup, frozen(1)), [], "a recollection may bring it");
-    assert_eq!(may_vote(&mut backup), [tell(OrdererInput::Freeze(View(1)))]);
-    assert_eq!(effects(&mut backup, frozen(1)), signs(1));
-    assert_eq!(effects(&mut backup, frozen(1)), [], "and once");
-}
-
-#[test]
-fn it_is_not_signed_again_where_a_recollection_brought_it_back() {
-    let mut backup = silent(3, 4);
-    effects(&mut backup, starts(Some((1, None)), None));
-    let first = signed_by(3, prepared(1, digest(1)));
-    effects(&mut backup, ViewChangerInput::OwnViewChange(first.clone()));
-    assert_eq!(may_vote(&mut backup), []);
-    assert_eq!(effects(&mut backup, frozen(1)), []);
-    assert_eq!(effects(&mut backup, lacking(1, &[])), [gives(&first)]);
-}
-
-#[test]
-fn one_for_an_earlier_view_that_a_recollection_brings_does_not_stand_in_for_it() {
-    let mut backup = silent(3, 4);
-    effects(&mut backup, starts(Some((2, None)), None));
-    effects(&mut backup, ViewChangerInput::OwnViewChange(signed_by(3, empty(1))));
+    assert_eq!(effects(&mut backup, starts(Some((1, None)), None)), leaves(2));
+    assert_eq!(effects(&mut backup, frozen(2)), [], "it may not vote yet");
     assert_eq!(may_vote(&mut backup), [tell(OrdererInput::Freeze(View(2)))]);
     assert_eq!(effects(&mut backup, frozen(2)), signs(2));
+    assert_eq!(effects(&mut backup, frozen(2)), [], "and once");
 }
 
 #[test]
