@@ -212,8 +212,9 @@ impl ViewChanger {
         }
         match self.latest.get(&sender) {
             Some(held) if held.message.view > vote.message.view => return,
-            Some(held) if held.message.view == vote.message.view => {
-                if held.message != vote.message {
+            // A replica that was let in again may ask again: what it asked before is void.
+            Some(held) if held.message.view == vote.message.view && held.log >= vote.log => {
+                if held.message != vote.message && held.log == vote.log {
                     let what = "two different VIEW-CHANGEs for one view";
                     out.event(Event::Misbehaved { replica: sender, what });
                 }

@@ -223,3 +223,18 @@ fn who_asks_gets_the_one_that_the_view_started_from() {
     effects(&mut backup, asks(2, empty(2)));
     assert_eq!(recollected(&mut backup, 2), Some(signed_by(2, empty(2))));
 }
+
+#[test]
+fn one_that_was_let_in_again_may_ask_for_the_same_view_under_its_new_log() {
+    let later = Signer { log: LogId { number: 900, salt: 0 }, ..signer(2) };
+    let mut backup = silent(3, 4);
+    may_vote(&mut backup);
+    effects(&mut backup, asks(2, empty(1)));
+    let again = later.sign(Kind::ViewChange, prepared(1, digest(1)));
+    let told = effects(&mut backup, ViewChangerInput::ViewChange(from(2, again.clone())));
+    assert!(!told.iter().any(|effect| matches!(effect, Effect::Event(Event::Misbehaved { .. }))), "{told:?}");
+    assert_eq!(backup.latest.get(&ReplicaId(2)), Some(&again));
+    let former = signed_by(2, empty(1));
+    effects(&mut backup, ViewChangerInput::ViewChange(from(2, former)));
+    assert_eq!(backup.latest.get(&ReplicaId(2)), Some(&again), "what is void does not come back");
+}
