@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix::Addr;
-use pbft_actors::actor::{Replica, ReplicaStatus, StatusRequest};
+use pbft_actors::actor::{DiskStatus, Replica, ReplicaStatus, StatusRequest};
 use pbft_actors::types::Quorums;
 use serde::{Deserialize, Serialize};
 
@@ -35,26 +35,9 @@ pub struct ReplicaReport {
     /// View changes it took part in since it started.
     pub view_changes: u64,
     /// What its disk did since it started; none in memory mode.
-    pub disk: Option<DiskReport>,
+    pub disk: Option<DiskStatus>,
     /// What was refused since it started, by reason.
     pub rejected: BTreeMap<String, u64>,
-}
-
-/// What a replica's disk did since the replica started.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DiskReport {
-    /// Syncs of the journal.
-    pub syncs: u64,
-    /// Time that they took together, in microseconds.
-    pub sync_micros: u64,
-    /// Records written to the journal.
-    pub records: u64,
-    /// Checkpoints written.
-    pub saves: u64,
-    /// Time that these took together, in microseconds.
-    pub save_micros: u64,
-    /// Pages read again and compared with their digests.
-    pub scrubbed_pages: u64,
 }
 
 /// One replica among those asked.
@@ -100,14 +83,7 @@ impl ReplicaReport {
             peers: status.replicas.iter().map(|id| id.0).collect(),
             clients: status.clients.iter().map(|id| id.0).collect(),
             view_changes: status.view_changes,
-            disk: status.disk.map(|disk| DiskReport {
-                syncs: disk.syncs,
-                sync_micros: disk.sync_micros,
-                records: disk.records,
-                saves: disk.saves,
-                save_micros: disk.save_micros,
-                scrubbed_pages: disk.scrubbed_pages,
-            }),
+            disk: status.disk,
             rejected: status.rejected.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix::prelude::*;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::builder::{GroupConfig, NotChosen, ReplicaBuilder};
@@ -60,7 +61,7 @@ pub struct ReplicaStatus {
 }
 
 /// What a replica's disk did since the replica started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct DiskStatus {
     /// Syncs of the journal.
     pub syncs: u64,

@@ -10,7 +10,10 @@ mod builder;
 mod cell;
 mod directory;
 mod error;
-#[cfg_attr(not(test), expect(dead_code, reason = "recovery and the executor, which use it, come next"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "keeping a transfer in progress is tested, and not asked for yet")
+)]
 mod file;
 mod heap;
 mod map;
@@ -35,7 +38,7 @@ pub use directory::NAME_BYTES_MAX;
 pub use error::StateError;
 pub use file::PageFileError;
 pub(crate) use file::Saved;
-#[expect(unused_imports, reason = "recovery and the executor, which use them, come next")]
+#[expect(unused_imports, reason = "named by those who read what PageFile returns")]
 pub(crate) use file::{PageFile, Scrubbed, Target, Verified};
 pub use map::{Entries, KEY_BYTES_MAX, MAP_VALUE_BYTES_MAX, Map, MapMut};
 pub use page::PAGE_BYTES;
@@ -226,7 +229,7 @@ impl State {
     /// How many pages of 4 KiB this state, its snapshots and savepoints have in memory of their own.
     #[cfg_attr(
         not(any(test, feature = "measure")),
-        expect(dead_code, reason = "the executor, which uses it, comes next")
+        expect(dead_code, reason = "only tests and benchmarks count the pages in memory")
     )]
     pub(crate) fn heap_pages(&self) -> usize {
         self.region.table().heap().pages()
