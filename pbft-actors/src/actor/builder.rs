@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::client::{Client, SetOutlet};
+use super::digester::Digester;
 use super::gate::{ClientGate, Rejections, ReplicaGate};
 use super::hub::{Hub, Mailboxes, Wire};
 use super::replica::{Replica, SetHub};
@@ -164,6 +165,8 @@ fn start_replica<S: Service, T: Transport>(
         let started = Writers::start(id, contents.journal, contents.pages, hub.clone(), counts)?;
         (writers, threads) = (Some(started.0), started.1);
     }
+    let (digester, digesting) = Digester::start(id, hub.clone())?;
+    threads.push(digesting);
     let (roles, first) = Roles::new(&config, remembered, saved);
     let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
     macro_rules! start_role {
@@ -187,7 +190,7 @@ fn start_replica<S: Service, T: Transport>(
     });
     let node = Node { own: Peer::Replica(id), identity, agreed, log };
     let outlet = Box::new(transport).start(node, gate)?;
-    hub.do_send(Wire { mailboxes, outlet, writers, first });
+    hub.do_send(Wire { mailboxes, outlet, digester, writers, first });
     replica.do_send(SetHub(hub));
     Ok((replica, async move {
         // Fails only if the actor is gone, which ends the replica just as well.
@@ -197,7 +200,7 @@ fn start_replica<S: Service, T: Transport>(
         // Whoever starts it again finds the directory free and everything in it.
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!(replica = %id, "a thread that writes panicked");
+                tracing::error!(replica = %id, "a thread that works for it panicked");
             }
         }
         if let Ok(farewell) = farewell {

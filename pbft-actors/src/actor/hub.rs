@@ -3,10 +3,11 @@
 
 use actix::prelude::*;
 
+use super::digester::{Digested, Digester};
 use super::replica::{Down, Events, Replica};
 use super::role_actor::{InFlight, Mails};
 use super::transport::{Outbound, Outlet};
-use super::writer::{DiskFailed, Durable, StateDamaged, StateSaved, Writers};
+use super::writer::{Durable, StateDamaged, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
@@ -24,6 +25,12 @@ const TURN_STEPS_MAX: usize = 256;
 pub(super) struct Step {
     pub(super) effects: Vec<Effect>,
 }
+
+/// A thread that works for the replica cannot go on: the disk failed, and is not tried again, or the
+/// thread panicked.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WorkerFailed(pub(super) String);
 
 /// A role panicked.
 #[derive(Message)]
@@ -49,6 +56,7 @@ pub(super) struct Mailboxes {
 pub(super) struct Wire {
     pub(super) mailboxes: Mailboxes,
     pub(super) outlet: Box<dyn Outlet>,
+    pub(super) digester: Digester,
     pub(super) writers: Option<Writers>,
     pub(super) first: Vec<Mail>,
 }
@@ -63,6 +71,7 @@ pub(super) struct Hub {
     own: ReplicaId,
     quorums: Quorums,
     stage: JournalStage,
+    digester: Option<Digester>,
     /// None in memory mode.
     writers: Option<Writers>,
     in_flight: InFlight,
@@ -86,6 +95,7 @@ impl Hub {
             own,
             quorums,
             stage: JournalStage::default(),
+            digester: None,
             writers: None,
             in_flight,
             replica,
@@ -122,6 +132,11 @@ impl Hub {
                 Effect::Release(seq) => {
                     if let Some(writers) = &self.writers {
                         writers.release(seq);
+                    }
+                }
+                Effect::Digest { generation, taken } => {
+                    if let Some(digester) = &self.digester {
+                        digester.digest(generation, taken);
                     }
                 }
                 Effect::Save { seq, snapshot } => match &self.writers {
@@ -177,6 +192,15 @@ impl Hub {
         }
     }
 
+    /// Ends the links, and the threads once they have done what was ordered.
+    fn end(&mut self, context: &mut Context<Self>) {
+        if let Some((_, outlet)) = self.wired.take() {
+            outlet.close();
+        }
+        (self.digester, self.writers) = (None, None);
+        context.stop();
+    }
+
     /// No mail is in flight: the batcher may propose, and what is to be sent leaves in one go.
     fn end_turn(&mut self) {
         self.steps = 0;
@@ -209,6 +233,7 @@ impl Handler<Wire> for Hub {
 
     fn handle(&mut self, wire: Wire, _context: &mut Self::Context) {
         self.wired = Some((wire.mailboxes, wire.outlet));
+        self.digester = Some(wire.digester);
         self.writers = wire.writers;
         wire.first.into_iter().for_each(|mail| self.sort(mail));
         self.deliver();
@@ -232,13 +257,9 @@ impl Handler<RoleFailed> for Hub {
     type Result = ();
 
     fn handle(&mut self, failed: RoleFailed, context: &mut Self::Context) {
-        if let Some((_, outlet)) = self.wired.take() {
-            outlet.close();
-        }
-        self.writers = None;
+        self.end(context);
         let why = format!("the {} panicked: {}", failed.role, failed.what);
         self.replica.do_send(Down { why });
-        context.stop();
     }
 }
 
@@ -250,6 +271,17 @@ impl Handler<Durable> for Hub {
             let mut released = Vec::new();
             hub.stage.on_durable(mark, &mut released);
             hub.release(released);
+        });
+    }
+}
+
+impl Handler<Digested> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, Digested { generation, taken }: Digested, _context: &mut Self::Context) {
+        self.arrive(|hub| {
+            hub.executor.push(ExecutorInput::Digested { generation, taken });
+            hub.deliver();
         });
     }
 }
@@ -277,16 +309,12 @@ impl Handler<StateDamaged> for Hub {
 }
 
 /// Nothing that waits for the disk leaves any more.
-impl Handler<DiskFailed> for Hub {
+impl Handler<WorkerFailed> for Hub {
     type Result = ();
 
-    fn handle(&mut self, DiskFailed(why): DiskFailed, context: &mut Self::Context) {
-        if let Some((_, outlet)) = self.wired.take() {
-            outlet.close();
-        }
-        self.writers = None;
+    fn handle(&mut self, WorkerFailed(why): WorkerFailed, context: &mut Self::Context) {
+        self.end(context);
         self.replica.do_send(Down { why });
-        context.stop();
     }
 }
 
@@ -295,10 +323,6 @@ impl Handler<Close> for Hub {
 
     fn handle(&mut self, _close: Close, context: &mut Self::Context) {
         self.end_turn();
-        if let Some((_, outlet)) = self.wired.take() {
-            outlet.close();
-        }
-        self.writers = None;
-        context.stop();
+        self.end(context);
     }
 }

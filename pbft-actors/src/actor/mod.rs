@@ -4,6 +4,7 @@
 mod builder;
 mod client;
 mod clock;
+mod digester;
 mod disk;
 mod gate;
 mod hub;

@@ -1,17 +1,17 @@
 //! The threads that write: one syncs the journal, so that one sync covers all that waits; the other
 //! writes checkpoints, so that a large one keeps no vote waiting.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
 use super::builder::StartError;
-use super::hub::Hub;
+use super::hub::{Hub, WorkerFailed};
+use super::thread;
 use crate::ports::state::{DamagedPart, PageFile, Snapshot};
 use crate::replica::{Journal, Mark};
 use crate::role::{Record, SavedState};
@@ -36,11 +36,6 @@ pub(super) struct StateSaved(pub(super) SavedState);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct StateDamaged(pub(super) Vec<DamagedPart>);
-
-/// The disk failed. Nothing is tried again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct DiskFailed(pub(super) String);
 
 /// What the disk did since the replica started.
 #[derive(Debug, Default)]
@@ -75,28 +70,15 @@ impl Writers {
     ) -> Result<(Self, Vec<JoinHandle<()>>), StartError> {
         let (to_journal, orders) = mpsc::channel();
         let (to_states, states) = mpsc::channel();
-        let failed = hub.clone();
-        let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
-            let failed = failed.clone();
-            let guarded = move || {
-                // A replica must not live on without its disk.
-                if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                    failed.do_send(DiskFailed("a thread that writes panicked".to_owned()));
-                }
-            };
-            let thread = thread::Builder::new().name(name);
-            thread.spawn(guarded).map_err(|error| StartError::Thread(error.to_string()))
-        };
-        let (state_hub, state_counts) = (hub.clone(), counts.clone());
+        let (journal_hub, journal_counts) = (hub.clone(), counts.clone());
+        let (state_hub, state_counts) = (hub.clone(), counts);
         let threads = vec![
-            spawn(
-                format!("pbft-journal-{replica}"),
-                Box::new(move || write_journal(journal, &orders, &hub, &counts)),
-            )?,
-            spawn(
-                format!("pbft-state-{replica}"),
-                Box::new(move || write_states(pages, &states, &state_hub, &state_counts)),
-            )?,
+            thread::spawn_worker(format!("pbft-journal-{replica}"), hub.clone(), move || {
+                write_journal(journal, &orders, &journal_hub, &journal_counts);
+            })?,
+            thread::spawn_worker(format!("pbft-state-{replica}"), hub, move || {
+                write_states(pages, &states, &state_hub, &state_counts);
+            })?,
         ];
         Ok((Self { journal: to_journal, states: to_states }, threads))
     }
@@ -142,7 +124,7 @@ fn write_journal(mut journal: Journal, orders: &Receiver<Order>, hub: &Addr<Hub>
             }
             Ok(()) => {}
             Err(error) => {
-                hub.do_send(DiskFailed(error.to_string()));
+                hub.do_send(WorkerFailed(error.to_string()));
                 return;
             }
         }
@@ -187,7 +169,7 @@ fn write_states(
                 hub.do_send(StateSaved(SavedState { seq, saved }));
             }
             Err(error) => {
-                hub.do_send(DiskFailed(error.to_string()));
+                hub.do_send(WorkerFailed(error.to_string()));
                 return;
             }
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Mail;
+use super::{Mail, Taken};
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{
@@ -26,6 +26,8 @@ pub(crate) enum Effect {
     Fence(View),
     /// What follows depends on none of the records before.
     StepEnd,
+    /// Have the digest of a state computed, then tell the executor.
+    Digest { generation: u64, taken: Taken },
     /// Write the state of a checkpoint to disk, then tell the executor.
     Save { seq: Seq, snapshot: Snapshot },
     /// Records of this seq and lower ones are needed no more.

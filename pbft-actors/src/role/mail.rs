@@ -327,6 +327,8 @@ pub(crate) enum ExecutorInput {
     Install(Install),
     /// From the view changer.
     Entered(View),
+    /// From the carrier, in the order asked: a state of this generation has its digest.
+    Digested { generation: u64, taken: Taken },
     /// From the carrier: a state is on disk.
     Saved(SavedState),
     /// From the checkpointer: the disk lost a part of the state, which is being fetched.

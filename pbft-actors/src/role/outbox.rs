@@ -1,4 +1,4 @@
-use super::{Effect, Event, Mail, Message, Record, To};
+use super::{Effect, Event, Mail, Message, Record, Taken, To};
 use crate::ports::state::Snapshot;
 use crate::types::{Monotonic, Seq};
 
@@ -34,6 +34,10 @@ impl<T> Outbox<T> {
 
     pub(crate) fn tell(&mut self, mail: impl Into<Mail>) {
         self.effects.push(Effect::Tell(mail.into()));
+    }
+
+    pub(crate) fn digest(&mut self, generation: u64, taken: Taken) {
+        self.effects.push(Effect::Digest { generation, taken });
     }
 
     pub(crate) fn save(&mut self, seq: Seq, snapshot: Snapshot) {

@@ -20,7 +20,7 @@ use crate::ports::config::Agreed;
 use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile, Snapshot};
 use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
-use crate::role::Event as RoleEvent;
+use crate::role::{Event as RoleEvent, ExecutorInput, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
 
@@ -36,6 +36,7 @@ enum Happening {
     Wake(ReplicaId),
     ClientWake(ClientId),
     Synced { replica: ReplicaId, incarnation: u64 },
+    Digested { replica: ReplicaId, incarnation: u64, generation: u64, taken: Taken },
     Scrub { replica: ReplicaId, incarnation: u64 },
     Saved { replica: ReplicaId, incarnation: u64, seq: Seq, snapshot: Snapshot },
     Connect(Peer, Peer),
@@ -67,6 +68,8 @@ pub(super) struct Cluster {
     identities: Vec<Identity>,
     pub(super) nodes: Vec<Option<Node>>,
     incarnations: Vec<u64>,
+    /// When the last digest that each replica asked for is there.
+    digested: Vec<Micros>,
     /// What each replica keeps on disk, in durable mode.
     pub(super) disks: Vec<MemoryDisk>,
     skews: Vec<u64>,
@@ -128,6 +131,7 @@ impl Cluster {
             identities,
             nodes: (0..n).map(|_| None).collect(),
             incarnations: vec![0; n],
+            digested: vec![0; n],
             disks: (0..n).map(|_| MemoryDisk::new()).collect(),
             skews,
             clients: BTreeMap::new(),
@@ -305,6 +309,13 @@ impl Cluster {
                     self.run_node(replica);
                 }
             }
+            Happening::Digested { replica, incarnation, generation, taken } => {
+                let node = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation);
+                if let Some(node) = node {
+                    node.post(ExecutorInput::Digested { generation, taken }.into());
+                    self.run_node(replica);
+                }
+            }
             Happening::Scrub { replica, incarnation } => {
                 let node = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation);
                 if let Some(node) = node {
@@ -408,6 +419,14 @@ impl Cluster {
             let delay = self.rng.between(0, self.plan.sync_max);
             let incarnation = self.incarnations[replica.index()];
             self.schedule(delay, Happening::Synced { replica, incarnation });
+        }
+        for (generation, taken) in turn.digests {
+            // One after the other, as one thread does it.
+            let due = self.now + self.rng.between(0, self.plan.digest_max);
+            let due = due.max(self.digested[replica.index()]);
+            self.digested[replica.index()] = due;
+            let incarnation = self.incarnations[replica.index()];
+            self.schedule(due - self.now, Happening::Digested { replica, incarnation, generation, taken });
         }
         for (seq, snapshot) in turn.saves {
             let delay = self.rng.between(0, 4 * self.plan.sync_max);

@@ -12,7 +12,7 @@ use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
 use crate::role::{
     BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record,
-    Remembered, SavedState, To,
+    Remembered, SavedState, Taken, To,
 };
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
@@ -24,6 +24,8 @@ pub(super) struct Turn {
     pub(super) seen: Vec<Seen>,
     /// Records wait for a sync.
     pub(super) unsynced: bool,
+    /// States that wait for their digest.
+    pub(super) digests: Vec<(u64, Taken)>,
     /// States that wait to be saved.
     pub(super) saves: Vec<(Seq, Snapshot)>,
     /// The disk failed: the replica stops.
@@ -305,6 +307,7 @@ impl Node {
         for effect in effects {
             match effect {
                 Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
+                Effect::Digest { generation, taken } => turn.digests.push((generation, taken)),
                 Effect::Save { seq, snapshot } if self.page_file.is_some() => {
                     turn.saves.push((seq, snapshot))
                 }

@@ -47,6 +47,8 @@ pub(super) struct Plan {
     pub(super) durable: bool,
     /// How long a record takes to become durable, at most.
     pub(super) sync_max: Micros,
+    /// How long a digest of a checkpoint takes, at most.
+    pub(super) digest_max: Micros,
     /// Ed25519 instead of keyed hashes.
     pub(super) real_signatures: bool,
     /// Replicas that stay dead after the network healed.
@@ -94,6 +96,7 @@ impl Plan {
             client_restarts: if rng.chance(200) { 1 } else { 0 },
             durable: rng.chance(500),
             sync_max: *rng.pick(&[0, 0, 500, 10_000]),
+            digest_max: *rng.pick(&[0, 100, 2_000, 50_000]),
             real_signatures: rng.chance(20),
             stay_dead: rng.between(0, quorums.f() as u64),
         }

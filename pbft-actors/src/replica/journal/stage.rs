@@ -69,9 +69,12 @@ fn waits(effect: &Effect) -> bool {
             ) | Mail::Checkpointer(CheckpointerInput::OwnCheckpoint(_))
                 | Mail::ViewChanger(ViewChangerInput::OwnViewChange(_) | ViewChangerInput::OwnNewView(_))
         ),
-        Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd | Effect::Save { .. } | Effect::Event(_) => {
-            false
-        }
+        Effect::Persist(_)
+        | Effect::Fence(_)
+        | Effect::StepEnd
+        | Effect::Digest { .. }
+        | Effect::Save { .. }
+        | Effect::Event(_) => false,
     }
 }
 

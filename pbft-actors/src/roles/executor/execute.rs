@@ -60,7 +60,8 @@ impl Executor {
         finished.closed = changes.closed;
         out.tell(BatcherInput::Executed(finished));
         if seq.is_checkpoint(self.config.checkpoint_interval) {
-            out.tell(CheckpointerInput::Taken(self.take_checkpoint()));
+            let taken = self.take_checkpoint();
+            out.digest(self.generation, taken);
         }
         operations
     }

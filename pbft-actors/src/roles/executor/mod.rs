@@ -53,8 +53,10 @@ pub(crate) struct Executor {
     broken: bool,
     /// Agreed time of the last batch that had one.
     time: Wall,
-    /// What the own state was at each checkpoint from the stable one up.
+    /// What the own state was at each checkpoint from the stable one up, as far as that is computed.
     roots: BTreeMap<Seq, Digest>,
+    /// Counts the states that were installed: what is computed of an earlier one is void.
+    generation: u64,
     view: View,
 }
 
@@ -71,9 +73,11 @@ impl Executor {
             broken: false,
             time: Wall(0),
             roots: BTreeMap::new(),
+            generation: 0,
             view: View(0),
         };
-        executor.take_checkpoint();
+        let genesis = executor.take_checkpoint();
+        executor.roots.insert(genesis.seq, genesis.snapshot.root());
         executor
     }
 
@@ -201,6 +205,7 @@ impl Executor {
             }
             ExecutorInput::Install(install) => self.on_install(install, out),
             ExecutorInput::Entered(view) => self.view = view,
+            ExecutorInput::Digested { generation, taken } => self.on_digested(generation, taken, out),
             ExecutorInput::Saved(state) => self.on_saved(state, out),
             // It must not run away from the checkpoint that is being fetched for it.
             ExecutorInput::Damaged => self.broken = true,

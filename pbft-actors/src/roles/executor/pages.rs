@@ -26,9 +26,15 @@ impl Executor {
                 .insert(&key, &value)
                 .expect("the reserved pages hold the client table at its agreed limits");
         }
-        let snapshot = self.state.snapshot();
-        self.roots.insert(self.executed, snapshot.root());
-        Taken { seq: self.executed, snapshot }
+        Taken { seq: self.executed, snapshot: self.state.snapshot() }
+    }
+
+    /// A checkpoint has its digest; one of a state that another has replaced meanwhile says nothing.
+    pub(super) fn on_digested(&mut self, generation: u64, taken: Taken, out: &mut Outbox<NoTimer>) {
+        if generation == self.generation {
+            self.roots.insert(taken.seq, taken.snapshot.root());
+            out.tell(CheckpointerInput::Taken(taken));
+        }
     }
 
     /// Becomes a state that was fetched.
@@ -41,7 +47,8 @@ impl Executor {
         let reached = self.executed >= seq && own.is_none_or(|own| *own == checkpoint.digest);
         // Below what is stable meanwhile nobody could say how to go on from it.
         if seq < self.stable || !needed && reached {
-            // Reached by executing while the state was on its way, and perhaps dropped again.
+            // Reached by executing while the state was on its way, and perhaps dropped again. Where the
+            // own digest is still being computed, the checkpointer compares it once it is there.
             out.tell(CheckpointerInput::InstallNeedless(checkpoint));
             return;
         }
@@ -78,6 +85,7 @@ impl Executor {
         self.broken = false;
         (self.executed, self.time) = head;
         self.state = state;
+        self.generation += 1;
         self.roots.clear();
         self.roots.insert(self.executed, snapshot.root());
     }

@@ -60,6 +60,7 @@ fn plan(n: usize) -> Plan {
         client_restarts: 0,
         durable: false,
         sync_max: 500,
+        digest_max: 500,
         real_signatures: false,
         stay_dead: 0,
     }

@@ -36,6 +36,36 @@ fn opened() -> Executor {
     executor
 }
 
+/// What a step asks for, where digests are computed at once.
+fn effects(executor: &mut Executor, input: ExecutorInput) -> Vec<Effect> {
+    let mut done = Vec::new();
+    for effect in undigested(executor, input) {
+        match effect {
+            Effect::Digest { generation, taken } => {
+                done.extend(undigested(executor, ExecutorInput::Digested { generation, taken }));
+            }
+            effect => done.push(effect),
+        }
+    }
+    done
+}
+
+/// What a step asks for, where digests take their time.
+fn undigested(executor: &mut Executor, input: ExecutorInput) -> Vec<Effect> {
+    crate::roles::testing::effects(executor, input)
+}
+
+/// The digest that is asked for.
+fn asked_digest(effects: &[Effect]) -> ExecutorInput {
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Digest { generation, taken } => {
+            Some(ExecutorInput::Digested { generation: *generation, taken: taken.clone() })
+        }
+        _ => None,
+    });
+    asked.unwrap()
+}
+
 /// Executes a batch proposed at this second of the group's time.
 fn execute<const N: usize>(executor: &mut Executor, seq: u64, requests: [Request; N]) -> Vec<Effect> {
     execute_at(executor, seq, Wall(START + seq * 1_000_000), requests)

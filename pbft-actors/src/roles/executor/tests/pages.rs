@@ -183,6 +183,46 @@ fn a_state_that_was_reached_by_executing_is_not_installed() {
     assert_eq!(install(&mut same, &checkpoint), needless);
 }
 
+/// A null batch whose checkpoint's digest takes its time.
+fn null_at(seq: u64) -> ExecutorInput {
+    ExecutorInput::Execute(vec![(Seq(seq), Arc::new(Batch::null()))])
+}
+
+#[test]
+fn a_checkpoint_is_told_once_its_digest_is_there_and_execution_goes_on_meanwhile() {
+    let mut executor = opened();
+    (2..4).for_each(|seq| drop(execute_null(&mut executor, seq)));
+    let told = undigested(&mut executor, null_at(4));
+    assert_eq!(taken(&told), None);
+    execute_null(&mut executor, 5);
+    let told = undigested(&mut executor, asked_digest(&told));
+    assert_eq!(told.len(), 1);
+    assert_eq!(taken(&told).map(|taken| taken.seq), Some(Seq(4)));
+}
+
+#[test]
+fn a_digest_of_a_state_that_was_replaced_meanwhile_says_nothing() {
+    let (_, checkpoint) = eventful();
+    let mut executor = diverged();
+    execute_null(&mut executor, 7);
+    let late = asked_digest(&undigested(&mut executor, null_at(8)));
+    install(&mut executor, &checkpoint);
+    assert_eq!(undigested(&mut executor, late), []);
+    assert_eq!(executor.roots.keys().copied().collect::<Vec<_>>(), [Seq(4)]);
+}
+
+#[test]
+fn where_the_own_digest_is_still_computed_the_checkpointer_compares() {
+    let (_, checkpoint) = eventful();
+    let mut executor = opened();
+    (2..4).for_each(|seq| drop(execute(&mut executor, seq, [asks(1, "+")])));
+    let late = asked_digest(&undigested(&mut executor, null_at(4)));
+    let needless = [tell(CheckpointerInput::InstallNeedless(checkpoint.checkpoint()))];
+    assert_eq!(install(&mut executor, &checkpoint), needless);
+    let told = undigested(&mut executor, late);
+    assert_ne!(taken(&told).map(|taken| taken.checkpoint()), Some(checkpoint.checkpoint()));
+}
+
 #[test]
 fn of_checkpoints_below_the_stable_one_nothing_is_kept() {
     let (mut executor, _) = eventful();
