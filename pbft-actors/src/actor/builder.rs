@@ -22,7 +22,7 @@ use crate::crypto::{Identity, PublicKey};
 use crate::message::{Keyring, Opener, Peer};
 use crate::ports::config::{Agreed, Tuning, Violation};
 use crate::ports::service::Service;
-use crate::replica::{ReplicaConfig, Roles};
+use crate::replica::{ReplicaConfig, Roles, StoredState};
 use crate::role::Remembered;
 use crate::roles::client::{self as role, ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, ReplicaId, SessionId};
@@ -156,18 +156,19 @@ fn start_replica<S: Service, T: Transport>(
     let counts = contents.as_ref().map(|_| Arc::new(DiskCounts::default()));
     let replica = Replica::new(id, opener.clone(), rejections.clone(), counts.clone(), ended).start();
     let hub = Hub::new(id, agreed.quorums(), in_flight.clone(), replica.clone()).start();
-    let (mut writers, mut threads, mut remembered, mut saved) =
+    let (mut writers, mut threads, mut remembered, mut stored) =
         (None, Vec::new(), Remembered::default(), None);
     if let Some(contents) = contents {
         remembered = contents.remembered;
-        saved = contents.pages.latest().map(|(_, snapshot)| snapshot);
+        stored = Some(StoredState::of(&contents.pages));
         let counts = counts.unwrap_or_default();
-        let started = Writers::start(id, contents.journal, contents.pages, hub.clone(), counts)?;
+        let scrub = config.tuning.scrub_bytes_per_second;
+        let started = Writers::start(id, contents.journal, contents.pages, scrub, hub.clone(), counts)?;
         (writers, threads) = (Some(started.0), started.1);
     }
     let (digester, digesting) = Digester::start(id, hub.clone())?;
     threads.push(digesting);
-    let (roles, first) = Roles::new(&config, remembered, saved);
+    let (roles, first) = Roles::new(&config, remembered, stored);
     let Roles { batcher, orderer, checkpointer, view_changer, executor } = roles;
     macro_rules! start_role {
         ($name:literal, $driver:expr) => {

@@ -11,8 +11,7 @@ use super::writer::{Durable, StateDamaged, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, SavedState, To,
-    ViewChangerInput,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
 
@@ -139,9 +138,9 @@ impl Hub {
                         digester.digest(generation, taken);
                     }
                 }
-                Effect::Save { seq, snapshot } => match &self.writers {
-                    Some(writers) => writers.save(seq, snapshot),
-                    None => self.executor.push(ExecutorInput::Saved(SavedState { seq, saved: None })),
+                Effect::Save(save) => match &self.writers {
+                    Some(writers) => writers.save(save),
+                    None => self.sort(save.done(None)),
                 },
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
@@ -289,9 +288,9 @@ impl Handler<Digested> for Hub {
 impl Handler<StateSaved> for Hub {
     type Result = ();
 
-    fn handle(&mut self, StateSaved(state): StateSaved, _context: &mut Self::Context) {
+    fn handle(&mut self, StateSaved(mail): StateSaved, _context: &mut Self::Context) {
         self.arrive(|hub| {
-            hub.executor.push(ExecutorInput::Saved(state));
+            hub.sort(mail);
             hub.deliver();
         });
     }

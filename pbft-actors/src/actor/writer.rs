@@ -12,25 +12,24 @@ use actix::prelude::*;
 use super::builder::StartError;
 use super::hub::{Hub, WorkerFailed};
 use super::thread;
-use crate::ports::state::{DamagedPart, PageFile, Snapshot};
-use crate::replica::{Journal, Mark};
-use crate::role::{Record, SavedState};
+use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile};
+use crate::replica::{Journal, Mark, save};
+use crate::role::{Mail, Record, Save};
 use crate::types::{ReplicaId, Seq};
 
-/// How often pages are read again and compared with their digests, while no state is being written,
-const SCRUB_INTERVAL: Duration = Duration::from_millis(250);
-/// and how many at a time: 1 MiB a second.
-const SCRUB_PAGES: u64 = 64;
+/// How often pages are read again and compared with their digests, between states that are written.
+const SCRUBS_PER_SECOND: u64 = 4;
+const SCRUB_INTERVAL: Duration = Duration::from_millis(1_000 / SCRUBS_PER_SECOND);
 
 /// Everything up to this mark is durable.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Durable(pub(super) Mark);
 
-/// A state is on disk.
+/// A state is on disk: what is said of it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct StateSaved(pub(super) SavedState);
+pub(super) struct StateSaved(pub(super) Mail);
 
 /// Parts of the state on disk are not what was written there.
 #[derive(Message)]
@@ -56,7 +55,7 @@ enum Order {
 /// The way to both threads. They end when it is dropped, after what was ordered is done.
 pub(super) struct Writers {
     journal: Sender<Order>,
-    states: Sender<(Seq, Snapshot)>,
+    states: Sender<Save>,
 }
 
 impl Writers {
@@ -65,6 +64,7 @@ impl Writers {
         replica: ReplicaId,
         journal: Journal,
         pages: PageFile,
+        scrub_bytes_per_second: u64,
         hub: Addr<Hub>,
         counts: Arc<DiskCounts>,
     ) -> Result<(Self, Vec<JoinHandle<()>>), StartError> {
@@ -77,7 +77,7 @@ impl Writers {
                 write_journal(journal, &orders, &journal_hub, &journal_counts);
             })?,
             thread::spawn_worker(format!("pbft-state-{replica}"), hub, move || {
-                write_states(pages, &states, &state_hub, &state_counts);
+                write_states(pages, &states, scrub_bytes_per_second, &state_hub, &state_counts);
             })?,
         ];
         Ok((Self { journal: to_journal, states: to_states }, threads))
@@ -93,8 +93,8 @@ impl Writers {
         let _gone = self.journal.send(Order::Release(seq));
     }
 
-    pub(super) fn save(&self, seq: Seq, snapshot: Snapshot) {
-        let _gone = self.states.send((seq, snapshot));
+    pub(super) fn save(&self, save: Save) {
+        let _gone = self.states.send(save);
     }
 }
 
@@ -134,9 +134,9 @@ fn write_journal(mut journal: Journal, orders: &Receiver<Order>, hub: &Addr<Hub>
     }
 }
 
-/// Reads the next pages of the saved state again, as long as nothing else is to be done.
-fn scrub(pages: &PageFile, from: u64, hub: &Addr<Hub>, counts: &DiskCounts) -> u64 {
-    let scrubbed = pages.scrub(from, SCRUB_PAGES);
+/// Reads the next pages of the saved state again.
+fn scrub(pages: &PageFile, from: u64, count: u64, hub: &Addr<Hub>, counts: &DiskCounts) -> u64 {
+    let scrubbed = pages.scrub(from, count);
     counts.scrubbed.fetch_add(scrubbed.pages, Ordering::Relaxed);
     if !scrubbed.damaged.is_empty() {
         hub.do_send(StateDamaged(scrubbed.damaged));
@@ -146,27 +146,33 @@ fn scrub(pages: &PageFile, from: u64, hub: &Addr<Hub>, counts: &DiskCounts) -> u
 
 fn write_states(
     mut pages: PageFile,
-    states: &Receiver<(Seq, Snapshot)>,
+    states: &Receiver<Save>,
+    scrub_bytes_per_second: u64,
     hub: &Addr<Hub>,
     counts: &DiskCounts,
 ) {
-    let mut next = 0;
+    let scrub_pages = scrub_bytes_per_second.div_ceil(SCRUBS_PER_SECOND * PAGE_BYTES as u64);
+    let (mut next, mut scrub_at) = (0, Instant::now() + SCRUB_INTERVAL);
     loop {
-        let (seq, snapshot) = match states.recv_timeout(SCRUB_INTERVAL) {
-            Ok(order) => order,
+        let wait = scrub_at.saturating_duration_since(Instant::now());
+        let order = if wait.is_zero() { Err(RecvTimeoutError::Timeout) } else { states.recv_timeout(wait) };
+        let state = match order {
+            Ok(state) => state,
             Err(RecvTimeoutError::Timeout) => {
-                next = scrub(&pages, next, hub, counts);
+                if scrub_pages > 0 {
+                    next = scrub(&pages, next, scrub_pages, hub, counts);
+                }
+                scrub_at = Instant::now() + SCRUB_INTERVAL;
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let began = Instant::now();
-        match pages.save(seq, &snapshot) {
-            Ok(saved) => {
+        match save(&mut pages, &state) {
+            Ok(mail) => {
                 counts.saves.fetch_add(1, Ordering::Relaxed);
                 counts.save_micros.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-                let saved = Some(Arc::new(saved));
-                hub.do_send(StateSaved(SavedState { seq, saved }));
+                hub.do_send(StateSaved(mail));
             }
             Err(error) => {
                 hub.do_send(WorkerFailed(error.to_string()));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::crypto::{Digest, Hasher, PublicKey};
 use crate::message::{BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, Binding, ClusterId, WINDOW_MAX};
-use crate::ports::state::StateLimits;
+use crate::ports::state::{PAGE_BYTES, StateLimits};
 use crate::types::{Millis, Quorums, REPLICAS_MAX, REPLICAS_MIN};
 
 /// What must be the same at every replica: it changes results or certificates (DESIGN, agreed class).
@@ -197,6 +197,12 @@ pub struct Tuning {
     pub admission_min: usize,
     /// Shortest time between two REJOINs of one replica that this one admits.
     pub rejoin_interval: Millis,
+    /// Bytes of pages of the state that a durable replica holds in memory of their own: what changed and
+    /// is not on disk yet. Above it the replica waits for its disk. One checkpoint interval's changes may
+    /// exceed it; memory mode does not know it.
+    pub state_memory_bytes: u64,
+    /// Bytes of the state on disk that are read again each second and compared with their digests.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Default for Tuning {
@@ -211,6 +217,8 @@ impl Default for Tuning {
             clock_tolerance: Millis(5_000),
             admission_min: 4_096,
             rejoin_interval: Millis(1_000),
+            state_memory_bytes: 1 << 30,
+            scrub_bytes_per_second: 1 << 20,
         }
     }
 }
@@ -231,7 +239,14 @@ impl Tuning {
         rule((1..=BATCH_REQUESTS_MAX).contains(&self.batch_requests), "batch_requests", "is not in 1..=4096");
         rule((1..=BATCH_BYTES_MAX).contains(&self.batch_bytes), "batch_bytes", "is not in 1..=2097152");
         rule(self.admission_min >= 1, "admission_min", "is 0; at least 1");
+        let page = PAGE_BYTES as u64;
+        rule(self.state_memory_bytes >= page, "state_memory_bytes", "is below 4096, one page");
         found
+    }
+
+    /// Pages of the state that may be in memory of their own.
+    pub(crate) fn state_memory_pages(&self) -> usize {
+        usize::try_from(self.state_memory_bytes / PAGE_BYTES as u64).unwrap_or(usize::MAX)
     }
 }
 

@@ -5,6 +5,7 @@ mod driver;
 mod journal;
 mod roles;
 mod route;
+mod save;
 #[cfg(any(test, feature = "sim"))]
 mod together;
 
@@ -12,5 +13,6 @@ pub(crate) use driver::Driver;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use journal::Restored;
 pub(crate) use journal::{Journal, JournalStage, Mark};
-pub(crate) use roles::{ReplicaConfig, Roles};
+pub(crate) use roles::{ReplicaConfig, Roles, StoredState};
 pub(crate) use route::{Inbound, route};
+pub(crate) use save::save;

@@ -6,7 +6,7 @@ use crate::crypto::{Digest, Identity};
 use crate::message::Signer;
 use crate::ports::config::{Agreed, Tuning};
 use crate::ports::service::AnyService;
-use crate::ports::state::Snapshot;
+use crate::ports::state::{PageFile, Snapshot};
 use crate::role::{
     BatcherInput, CheckpointerInput, Mail, OrdererInput, Remembered, ViewChangerInput, Whereabouts,
 };
@@ -30,6 +30,25 @@ pub(crate) struct ReplicaConfig {
     pub(crate) entropy: Digest,
 }
 
+/// The states that a durable replica has on disk.
+#[derive(Default)]
+pub(crate) struct StoredState {
+    /// The one that was saved last.
+    latest: Option<Snapshot>,
+    /// A transfer that was under way when the replica stopped: to which checkpoint, and how far.
+    transfer: Option<(Seq, Snapshot)>,
+}
+
+impl StoredState {
+    /// What a page file holds.
+    pub(crate) fn of(file: &PageFile) -> Self {
+        Self {
+            latest: file.latest().map(|(_, snapshot)| snapshot),
+            transfer: file.transfer().map(|(target, snapshot)| (target.seq, snapshot)),
+        }
+    }
+}
+
 /// The five roles of one replica.
 pub(crate) struct Roles {
     pub(crate) batcher: Driver<Batcher>,
@@ -42,15 +61,18 @@ pub(crate) struct Roles {
 impl Roles {
     /// The roles of a replica that starts with what it remembers, and the mail that wakes them.
     ///
-    /// `saved` is the state on disk. One that cannot be read any more is as good as none: the replica
-    /// fetches it from the others.
+    /// `stored` is what a durable replica has on disk. A state that cannot be read any more is as good as
+    /// none: the replica fetches it from the others.
     pub(crate) fn new(
         config: &ReplicaConfig,
         remembered: Remembered,
-        saved: Option<Snapshot>,
+        stored: Option<StoredState>,
     ) -> (Self, Vec<Mail>) {
         let ReplicaConfig { own, agreed, tuning, service, entropy, .. } = config;
         let quorums = agreed.quorums();
+        // Without a disk there is nowhere else to keep the state.
+        let heap_pages_max = stored.as_ref().map_or(usize::MAX, |_| tuning.state_memory_pages());
+        let StoredState { latest, transfer } = stored.unwrap_or_default();
         let signer = Signer {
             sender: *own,
             log: config.log,
@@ -67,11 +89,12 @@ impl Roles {
                 sessions_total: agreed.sessions_total,
                 result_bytes_per_client: agreed.result_bytes_per_client,
             },
+            heap_pages_max,
             service: service.clone(),
         };
         let restored =
             |snapshot| catch_unwind(AssertUnwindSafe(|| Executor::restored(fresh(), &snapshot))).ok();
-        let mut executor = saved.and_then(restored).unwrap_or_else(|| Executor::new(fresh()));
+        let mut executor = latest.and_then(restored).unwrap_or_else(|| Executor::new(fresh()));
         let genesis = executor.start();
         let mut checkpointer = Checkpointer::new(CheckpointerConfig {
             signer: signer.clone(),
@@ -79,8 +102,10 @@ impl Roles {
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
             state_limits: agreed.state_limits(),
+            heap_pages_max,
             tuning: tuning.clone(),
         });
+        checkpointer.resume(transfer);
         checkpointer.remember(&remembered);
         let mut orderer = Orderer::new(OrdererConfig {
             own: *own,

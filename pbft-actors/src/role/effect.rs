@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Mail, Taken};
+use super::{CheckpointerInput, ExecutorInput, Mail, SavedState, Taken};
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{
@@ -10,7 +10,7 @@ use crate::message::{
     Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
     encode_batch_data, encode_certificate, encode_pre_prepare,
 };
-use crate::ports::state::Snapshot;
+use crate::ports::state::{Saved, Snapshot};
 use crate::types::{ClientId, LogId, ReplicaId, ReplicaSet, Seq, View};
 
 /// One thing that a step of a role asks for.
@@ -28,12 +28,33 @@ pub(crate) enum Effect {
     StepEnd,
     /// Have the digest of a state computed, then tell the executor.
     Digest { generation: u64, taken: Taken },
-    /// Write the state of a checkpoint to disk, then tell the executor.
-    Save { seq: Seq, snapshot: Snapshot },
+    /// Write a state to disk, then tell whoever waits for it.
+    Save(Save),
     /// Records of this seq and lower ones are needed no more.
     Release(Seq),
     /// Let those who watch know.
     Event(Event),
+}
+
+/// A state on its way to disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Save {
+    /// That of a checkpoint; the executor waits for it.
+    Checkpoint { seq: Seq, snapshot: Snapshot },
+    /// How far the transfer to a checkpoint is; the checkpointer waits for it.
+    Transfer { target: Checkpoint, snapshot: Snapshot },
+}
+
+impl Save {
+    /// What is said once it is there.
+    pub(crate) fn done(&self, saved: Option<Arc<Saved>>) -> Mail {
+        match self {
+            Self::Checkpoint { seq, .. } => ExecutorInput::Saved(SavedState { seq: *seq, saved }).into(),
+            Self::Transfer { target, .. } => {
+                CheckpointerInput::TransferSaved(SavedState { seq: target.seq, saved }).into()
+            }
+        }
+    }
 }
 
 /// Who a message is for.

@@ -213,6 +213,8 @@ pub(crate) enum CheckpointerInput {
     Rejoined(Rejoined),
     /// From the executor: the state of this checkpoint is durable.
     Saved(SavedState),
+    /// From the carrier: how far a transfer is, is on disk.
+    TransferSaved(SavedState),
     /// From the executor, which met it, or from the carrier, which looked for it: parts of the state
     /// on disk are not what was written there.
     Damaged(Vec<DamagedPart>),

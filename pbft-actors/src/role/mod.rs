@@ -6,7 +6,7 @@ mod outbox;
 mod remembered;
 
 pub use effect::Event;
-pub(crate) use effect::{Effect, Message, Record, To};
+pub(crate) use effect::{Effect, Message, Record, Save, To};
 pub(crate) use mail::*;
 pub(crate) use outbox::{Outbox, TimerChange};
 pub(crate) use remembered::{Remembered, RememberedSlot};

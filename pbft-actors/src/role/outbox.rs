@@ -1,5 +1,4 @@
-use super::{Effect, Event, Mail, Message, Record, Taken, To};
-use crate::ports::state::Snapshot;
+use super::{Effect, Event, Mail, Message, Record, Save, Taken, To};
 use crate::types::{Monotonic, Seq};
 
 /// What one step of a role asks for, in order.
@@ -40,8 +39,8 @@ impl<T> Outbox<T> {
         self.effects.push(Effect::Digest { generation, taken });
     }
 
-    pub(crate) fn save(&mut self, seq: Seq, snapshot: Snapshot) {
-        self.effects.push(Effect::Save { seq, snapshot });
+    pub(crate) fn save(&mut self, save: Save) {
+        self.effects.push(Effect::Save(save));
     }
 
     pub(crate) fn release(&mut self, seq: Seq) {

@@ -17,10 +17,10 @@ use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
-use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile, Snapshot};
+use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile};
 use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
-use crate::role::{Event as RoleEvent, ExecutorInput, Taken};
+use crate::role::{Event as RoleEvent, ExecutorInput, Save, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
 
@@ -38,7 +38,7 @@ enum Happening {
     Synced { replica: ReplicaId, incarnation: u64 },
     Digested { replica: ReplicaId, incarnation: u64, generation: u64, taken: Taken },
     Scrub { replica: ReplicaId, incarnation: u64 },
-    Saved { replica: ReplicaId, incarnation: u64, seq: Seq, snapshot: Snapshot },
+    Saved { replica: ReplicaId, incarnation: u64, save: Save },
     Connect(Peer, Peer),
     Restart(ReplicaId),
 }
@@ -323,10 +323,10 @@ impl Cluster {
                     self.run_node(replica);
                 }
             }
-            Happening::Saved { replica, incarnation, seq, snapshot } => {
+            Happening::Saved { replica, incarnation, save } => {
                 let node = self.nodes[replica.index()].as_mut().filter(|n| n.incarnation == incarnation);
                 if let Some(node) = node {
-                    let disk_failed = !node.save(seq, &snapshot);
+                    let disk_failed = !node.save(&save);
                     self.after_turn(replica, Turn { disk_failed, ..Turn::default() });
                     self.run_node(replica);
                 }
@@ -428,10 +428,10 @@ impl Cluster {
             let incarnation = self.incarnations[replica.index()];
             self.schedule(due - self.now, Happening::Digested { replica, incarnation, generation, taken });
         }
-        for (seq, snapshot) in turn.saves {
+        for save in turn.saves {
             let delay = self.rng.between(0, 4 * self.plan.sync_max);
             let incarnation = self.incarnations[replica.index()];
-            self.schedule(delay, Happening::Saved { replica, incarnation, seq, snapshot });
+            self.schedule(delay, Happening::Saved { replica, incarnation, save });
         }
         if turn.disk_failed {
             self.carry(Peer::Replica(replica), turn.frames);

@@ -1,18 +1,17 @@
 //! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::rng::Rng;
 use crate::adversary::Adversary;
 use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
-use crate::ports::state::{PageFile, Snapshot, State};
-use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, route};
+use crate::ports::state::{PageFile, State};
+use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, StoredState, route, save};
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, Record,
-    Remembered, SavedState, Taken, To,
+    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, Save,
+    Taken, To,
 };
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
@@ -27,7 +26,7 @@ pub(super) struct Turn {
     /// States that wait for their digest.
     pub(super) digests: Vec<(u64, Taken)>,
     /// States that wait to be saved.
-    pub(super) saves: Vec<(Seq, Snapshot)>,
+    pub(super) saves: Vec<Save>,
     /// The disk failed: the replica stops.
     pub(super) disk_failed: bool,
 }
@@ -78,8 +77,8 @@ impl Node {
             remembered = durable.1;
             (journal, page_file) = (Some(durable.0), Some(durable.2));
         }
-        let saved = page_file.as_ref().and_then(PageFile::latest).map(|(_, snapshot)| snapshot);
-        let (roles, start) = Roles::new(config, remembered, saved);
+        let stored = page_file.as_ref().map(StoredState::of);
+        let (roles, start) = Roles::new(config, remembered, stored);
         let signer = Signer {
             sender: config.own,
             log: config.log,
@@ -266,11 +265,10 @@ impl Node {
     }
 
     /// The state that was to be saved is; false if the disk failed.
-    pub(super) fn save(&mut self, seq: Seq, snapshot: &Snapshot) -> bool {
+    pub(super) fn save(&mut self, state: &Save) -> bool {
         let Some(file) = &mut self.page_file else { return true };
-        let Ok(saved) = file.save(seq, snapshot) else { return false };
-        let saved = Some(Arc::new(saved));
-        self.post(ExecutorInput::Saved(SavedState { seq, saved }).into());
+        let Ok(mail) = save(file, state) else { return false };
+        self.post(mail);
         true
     }
 
@@ -308,12 +306,8 @@ impl Node {
             match effect {
                 Effect::Persist(_) | Effect::Fence(_) | Effect::StepEnd => {}
                 Effect::Digest { generation, taken } => turn.digests.push((generation, taken)),
-                Effect::Save { seq, snapshot } if self.page_file.is_some() => {
-                    turn.saves.push((seq, snapshot))
-                }
-                Effect::Save { seq, .. } => {
-                    self.post(ExecutorInput::Saved(SavedState { seq, saved: None }).into());
-                }
+                Effect::Save(save) if self.page_file.is_some() => turn.saves.push(save),
+                Effect::Save(save) => self.post(save.done(None)),
                 Effect::Release(seq) => {
                     if let Some(journal) = &mut self.journal {
                         journal.release(seq);

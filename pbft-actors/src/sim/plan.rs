@@ -79,6 +79,8 @@ impl Plan {
                 clock_tolerance: Millis(5_000),
                 admission_min: *rng.pick(&[4, 64, 4_096]),
                 rejoin_interval: Millis(200),
+                state_memory_bytes: *rng.pick(&[1 << 12, 1 << 16, 1 << 30]),
+                scrub_bytes_per_second: 0,
             },
             clients: rng.between(1, 4),
             operations_per_client: rng.between(5, 30),

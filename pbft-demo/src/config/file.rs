@@ -54,6 +54,8 @@ pub struct TuningSection {
     pub clock_tolerance_ms: u64,
     pub admission_min: usize,
     pub rejoin_interval_ms: u64,
+    pub state_memory_bytes: u64,
+    pub scrub_bytes_per_second: u64,
 }
 
 /// A replica.
@@ -137,6 +139,8 @@ impl TuningSection {
             clock_tolerance: Millis(self.clock_tolerance_ms),
             admission_min: self.admission_min,
             rejoin_interval: Millis(self.rejoin_interval_ms),
+            state_memory_bytes: self.state_memory_bytes,
+            scrub_bytes_per_second: self.scrub_bytes_per_second,
         }
     }
 }
@@ -154,6 +158,8 @@ impl Default for TuningSection {
             clock_tolerance_ms: tuning.clock_tolerance.0,
             admission_min: tuning.admission_min,
             rejoin_interval_ms: tuning.rejoin_interval.0,
+            state_memory_bytes: tuning.state_memory_bytes,
+            scrub_bytes_per_second: tuning.scrub_bytes_per_second,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::region::Region;
 use super::snapshot::digest_at;
 use super::table::PageTable;
 use super::tree::{Frame, PAGE_LEVEL};
-use super::{Snapshot, State, StateError, StateLimits};
+use super::{Saved, Snapshot, State, StateError, StateLimits};
 use crate::crypto::Digest;
 
 /// A state in the making: starts from what is there and becomes another one page by page. Levels and
@@ -20,6 +20,27 @@ impl StateBuilder {
     /// Starts from a snapshot, of which nothing is copied.
     pub(crate) fn of_snapshot(limits: StateLimits, snapshot: &Snapshot) -> Self {
         Self { table: snapshot.table().clone(), limits }
+    }
+
+    /// As [`State::adopt`].
+    pub(crate) fn adopt(&mut self, saved: &Saved) {
+        self.table.adopt(saved.before().table(), saved.snapshot().table());
+    }
+
+    /// Puts a page whose digest the caller computed, which no page of zeros has.
+    ///
+    /// # Errors
+    /// A page outside the limits.
+    pub(crate) fn put_digested(&mut self, index: u64, page: &Page, digest: Digest) -> Result<(), StateError> {
+        self.check(index)?;
+        let heap = HeapPage::of(page, self.table.heap());
+        // Also in place of the same content: what was stored of it may be damaged.
+        self.table.put(index, Some(Arc::new(Frame::digested(index, heap, digest))));
+        Ok(())
+    }
+
+    fn check(&self, index: u64) -> Result<(), StateError> {
+        if self.limits.allow(index) { Ok(()) } else { Err(StateError::PageOutsideLimits(index)) }
     }
 
     /// Removes a page, or a node with everything below; what is not there stays so.
@@ -50,13 +71,10 @@ impl StateBuilder {
     /// # Errors
     /// A page outside the limits.
     pub(crate) fn put(&mut self, index: u64, page: &Page) -> Result<(), StateError> {
-        if !self.limits.allow(index) {
-            return Err(StateError::PageOutsideLimits(index));
-        }
+        self.check(index)?;
         if *page == ZERO_PAGE {
             self.table.remove(PAGE_LEVEL, index);
         } else {
-            // Also in place of the same content: what was stored of it may be damaged.
             let frame = Frame::new(index, HeapPage::of(page, self.table.heap()));
             self.table.put(index, Some(Arc::new(frame)));
         }

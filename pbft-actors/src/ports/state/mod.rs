@@ -227,10 +227,6 @@ impl State {
     }
 
     /// How many pages of 4 KiB this state, its snapshots and savepoints have in memory of their own.
-    #[cfg_attr(
-        not(any(test, feature = "measure")),
-        expect(dead_code, reason = "only tests and benchmarks count the pages in memory")
-    )]
     pub(crate) fn heap_pages(&self) -> usize {
         self.region.table().heap().pages()
     }

@@ -29,6 +29,12 @@ impl Snapshot {
         self.table.root().digest().unwrap_or_else(|| Self::node_digest(TREE_LEVELS, 0, &[]))
     }
 
+    /// Pages in memory of their own, here and in all that shares some with it.
+    #[cfg(test)]
+    pub(crate) fn heap_pages(&self) -> usize {
+        self.table.heap().pages()
+    }
+
     /// As [`State::adopt`](super::State::adopt), for a later snapshot that shares what was saved.
     pub(crate) fn adopt(&mut self, saved: &Saved) {
         self.table.adopt(saved.before().table(), saved.snapshot().table());

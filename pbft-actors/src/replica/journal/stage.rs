@@ -73,7 +73,7 @@ fn waits(effect: &Effect) -> bool {
         | Effect::Fence(_)
         | Effect::StepEnd
         | Effect::Digest { .. }
-        | Effect::Save { .. }
+        | Effect::Save(_)
         | Effect::Event(_) => false,
     }
 }

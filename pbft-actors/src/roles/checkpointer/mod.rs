@@ -19,7 +19,7 @@ use crate::message::{
 use crate::ports::config::Tuning;
 use crate::ports::state::{DamagedPart, Snapshot, StateLimits};
 use crate::role::{
-    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role,
+    BatcherInput, CheckpointerInput, Event, ExecutorInput, Message, OrdererInput, Outbox, Record, Role, Save,
     Taken, To, ViewChangerInput,
 };
 use crate::roles::RateLimit;
@@ -46,6 +46,8 @@ pub(crate) struct CheckpointerConfig {
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
     pub(crate) state_limits: StateLimits,
+    /// Pages of the state that may be in memory of their own before the disk has to catch up.
+    pub(crate) heap_pages_max: usize,
     pub(crate) tuning: Tuning,
 }
 
@@ -71,6 +73,10 @@ pub(crate) struct Checkpointer {
     chosen: Option<Target>,
     transfer: Option<Transfer>,
     tickets: Tickets,
+    /// A transfer that a stop interrupted: to which checkpoint, and how far.
+    interrupted: Option<(Seq, Snapshot)>,
+    /// How far a transfer is, is being written to disk.
+    keeping: bool,
     server: Server,
     /// The state that is being written to disk, and the one to be written next.
     saving: Option<Seq>,
@@ -101,6 +107,8 @@ impl Checkpointer {
             chosen: None,
             transfer: None,
             tickets: Tickets::default(),
+            interrupted: None,
+            keeping: false,
             server: Server::default(),
             saving: None,
             to_save: None,
@@ -396,6 +404,7 @@ impl Checkpointer {
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),
             CheckpointerInput::Saved(state) => self.on_saved(&state, out),
+            CheckpointerInput::TransferSaved(state) => self.on_transfer_saved(now, &state, out),
             CheckpointerInput::Damaged(parts) => self.on_damaged(now, &parts, out),
         }
     }

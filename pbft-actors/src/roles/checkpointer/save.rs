@@ -13,7 +13,7 @@ impl Checkpointer {
         }
         if let Some(snapshot) = self.taken.get(&seq) {
             self.saving = Some(seq);
-            out.save(seq, snapshot.clone());
+            out.save(Save::Checkpoint { seq, snapshot: snapshot.clone() });
         }
     }
 

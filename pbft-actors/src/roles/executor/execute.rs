@@ -11,18 +11,34 @@ use crate::role::{Event, Finished};
 
 impl Executor {
     pub(super) fn on_execute(&mut self, batches: &[(Seq, Arc<Batch>)], out: &mut Outbox<NoTimer>) {
-        let mut operations = 0;
         for (seq, batch) in batches {
+            let last = self.held.back().map_or(self.executed, |(seq, _)| *seq);
             // A transfer may have overtaken the mail.
-            if *seq <= self.executed || self.rewound && *seq > self.executed.next() {
+            if *seq <= last || self.jumped && *seq > last.next() {
                 continue;
             }
-            self.rewound = false;
-            assert_eq!(*seq, self.executed.next(), "batches execute in order of seq");
-            operations += self.execute_batch(*seq, batch, out);
+            self.jumped = false;
+            assert_eq!(*seq, last.next(), "batches execute in order of seq");
+            self.held.push_back((*seq, batch.clone()));
+        }
+        self.proceed(out);
+    }
+
+    /// Executes what is held, as far as the disk keeps up.
+    pub(super) fn proceed(&mut self, out: &mut Outbox<NoTimer>) {
+        let mut operations = 0;
+        while !self.waits_for_disk()
+            && let Some((seq, batch)) = self.held.pop_front()
+        {
+            operations += self.execute_batch(seq, &batch, out);
         }
         out.tell(CheckpointerInput::Executed(self.executed));
         out.event(Event::Executed { seq: self.executed, operations });
+    }
+
+    /// Too much of the state is in memory alone, and a save that lets go of some of it is still to come.
+    fn waits_for_disk(&self) -> bool {
+        self.saved < self.taken && self.state.heap_pages() > self.config.heap_pages_max
     }
 
     fn execute_batch(&mut self, seq: Seq, batch: &Batch, out: &mut Outbox<NoTimer>) -> usize {

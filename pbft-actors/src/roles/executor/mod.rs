@@ -8,7 +8,7 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
@@ -34,6 +34,8 @@ pub(crate) struct ExecutorConfig {
     pub(crate) window: u64,
     pub(crate) state_limits: StateLimits,
     pub(crate) table_limits: TableLimits,
+    /// Pages of the state that may be in memory of their own before the disk has to catch up.
+    pub(crate) heap_pages_max: usize,
     pub(crate) service: Arc<dyn AnyService>,
 }
 
@@ -45,8 +47,13 @@ pub(crate) struct Executor {
     members: Members,
     /// The last batch executed.
     executed: Seq,
-    /// The state went back to repair itself: what the orderer sent before it heard of that is void.
-    rewound: bool,
+    /// Committed batches that wait for the disk to catch up.
+    held: VecDeque<(Seq, Arc<Batch>)>,
+    /// A state was installed: what the orderer sent before it heard of that is void.
+    jumped: bool,
+    /// The last checkpoint taken, and the last one that is on disk.
+    taken: Seq,
+    saved: Seq,
     /// The stable checkpoint.
     stable: Seq,
     /// The disk lost a part of the state: nothing is executed until it is replaced.
@@ -68,7 +75,10 @@ impl Executor {
             config,
             members: Members::default(),
             executed: Seq::ZERO,
-            rewound: false,
+            held: VecDeque::new(),
+            jumped: false,
+            taken: Seq::ZERO,
+            saved: Seq::ZERO,
             stable: Seq::ZERO,
             broken: false,
             time: Wall(0),
@@ -85,6 +95,9 @@ impl Executor {
     pub(crate) fn restored(config: ExecutorConfig, snapshot: &Snapshot) -> Self {
         let mut executor = Self::new(config);
         executor.become_state(snapshot);
+        // Only the orderer of a replica that runs is told, and sends again.
+        executor.jumped = false;
+        executor.saved = executor.executed;
         executor
     }
 
@@ -125,9 +138,17 @@ impl Executor {
     /// What is on disk is not held in memory any more.
     fn on_saved(&mut self, state: SavedState, out: &mut Outbox<NoTimer>) {
         out.tell(CheckpointerInput::Saved(state.clone()));
-        // Last, since it may meet a part that the disk lost.
-        if let Some(saved) = state.saved.as_ref().filter(|_| !self.broken) {
+        // Down, too, after a repair that went back.
+        self.saved = state.seq;
+        // Last, since these may meet a part that the disk lost.
+        if self.broken {
+            return;
+        }
+        if let Some(saved) = &state.saved {
             self.state.adopt(saved);
+        }
+        if !self.held.is_empty() {
+            self.proceed(out);
         }
     }
 

@@ -26,6 +26,7 @@ impl Executor {
                 .insert(&key, &value)
                 .expect("the reserved pages hold the client table at its agreed limits");
         }
+        self.taken = self.executed;
         Taken { seq: self.executed, snapshot: self.state.snapshot() }
     }
 
@@ -81,9 +82,11 @@ impl Executor {
                 self.table.restore(id, &value).expect("a client that this code wrote");
             }
         }
-        self.rewound = head.0 < self.executed;
+        self.jumped = true;
+        self.held.clear();
         self.broken = false;
         (self.executed, self.time) = head;
+        self.taken = self.executed;
         self.state = state;
         self.generation += 1;
         self.roots.clear();

@@ -47,6 +47,8 @@ fn plan(n: usize) -> Plan {
             pipeline: 4,
             batch_requests: 8,
             rejoin_interval: Millis(200),
+            state_memory_bytes: 1 << 30,
+            scrub_bytes_per_second: 0,
             ..Tuning::default()
         },
         clients: 2,

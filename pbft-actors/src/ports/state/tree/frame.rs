@@ -30,6 +30,11 @@ impl Frame {
         }
     }
 
+    /// A page whose digest the caller computed.
+    pub(in crate::ports::state) fn digested(index: u64, heap: HeapPage, digest: Digest) -> Self {
+        Self { digest: Some(digest).into(), ..Self::new(index, heap) }
+    }
+
     pub(in crate::ports::state) fn zero(index: u64, count: &HeapCount) -> Self {
         Self::new(index, HeapPage::of(&ZERO_PAGE, count))
     }

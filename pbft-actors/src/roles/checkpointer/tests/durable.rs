@@ -357,7 +357,7 @@ fn who_has_an_older_state_on_disk_than_the_stable_one_releases_up_to_the_older()
     let mut replica = stable_at_4();
     effects(&mut replica, CheckpointerInput::Taken(state(8)));
     effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
-    let next = Effect::Save { seq: Seq(8), snapshot: state(8).snapshot };
+    let next = Effect::Save(Save::Checkpoint { seq: Seq(8), snapshot: state(8).snapshot });
     assert_eq!(effects(&mut replica, saved(4)), [Effect::Release(Seq(4)), next]);
 }
 

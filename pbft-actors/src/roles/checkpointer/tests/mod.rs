@@ -3,6 +3,7 @@
 mod certificate;
 mod durable;
 mod fetch;
+mod keep;
 mod memory;
 mod save;
 mod serve;
@@ -34,6 +35,7 @@ fn silent(own: u8, n: usize) -> Checkpointer {
         checkpoint_interval: 4,
         window: 8,
         state_limits: LIMITS,
+        heap_pages_max: usize::MAX,
         tuning: Tuning::default(),
     });
     effects(&mut checkpointer, CheckpointerInput::Start(state(0)));
@@ -154,7 +156,7 @@ fn reaches(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
 /// What a replica does whose stable checkpoint advances while no other one is being saved.
 fn advances(checkpoint: Checkpoint, by: &[u8]) -> Vec<Effect> {
     let seq = checkpoint.seq;
-    let saves = Effect::Save { seq, snapshot: state(seq.0).snapshot };
+    let saves = Effect::Save(Save::Checkpoint { seq, snapshot: state(seq.0).snapshot });
     [advances_unsaved(checkpoint, by), vec![saves]].concat()
 }
 

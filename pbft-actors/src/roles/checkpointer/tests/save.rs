@@ -9,7 +9,7 @@ pub(super) fn saved(seq: u64) -> CheckpointerInput {
 }
 
 fn saves(seq: u64) -> Effect {
-    Effect::Save { seq: Seq(seq), snapshot: state(seq).snapshot }
+    Effect::Save(Save::Checkpoint { seq: Seq(seq), snapshot: state(seq).snapshot })
 }
 
 /// Makes a checkpoint stable; what the replica does.

@@ -206,7 +206,7 @@ fn what_was_installed_by_a_new_view_is_not_stable_yet_and_claimed_once_it_is_dur
     let holders = [0, 1].map(replica).into_iter().collect();
     effects(&mut replica_3, CheckpointerInput::Chosen { checkpoint: checkpoint(8), holders });
     let installed = effects(&mut replica_3, CheckpointerInput::Installed(state(8)));
-    let saves = Effect::Save { seq: Seq(8), snapshot: state(8).snapshot };
+    let saves = Effect::Save(Save::Checkpoint { seq: Seq(8), snapshot: state(8).snapshot });
     let withheld = vec![tell(OrdererInput::OwnCheckpoint(checkpoint(8))), saves];
     assert_eq!(installed, [ended(), withheld].concat());
     assert_eq!(effects(&mut replica_3, super::save::saved(8)), claims(3, checkpoint(8))[1..]);

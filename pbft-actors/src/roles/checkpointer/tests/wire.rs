@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::message::{NodeData, PageData};
+use crate::ports::state::PageFile;
+use crate::ports::storage::MemoryDisk;
+use crate::replica::save;
 use crate::role::{Install, Mail};
 use crate::types::Monotonic;
 
@@ -117,24 +120,39 @@ pub(super) struct Wire {
     pub(super) questions: BTreeMap<u8, (usize, usize)>,
     /// Most questions open at a time: of one peer, and in all.
     pub(super) open_max: (usize, usize),
+    /// Where the one that fetches keeps what came, and what is being written there.
+    disk: Option<PageFile>,
+    saves: BTreeMap<(u64, u64), Save>,
+    /// Times that what came was written.
+    pub(super) kept: usize,
 }
 
 const MILLISECOND: u64 = 1_000;
+/// How long a write to the disk takes.
+const SAVE_TIME: u64 = 3 * MILLISECOND;
+
+fn checkpointer(n: usize, id: u8, heap_pages_max: usize) -> Checkpointer {
+    Checkpointer::new(CheckpointerConfig {
+        signer: signer(id),
+        quorums: quorums(n),
+        checkpoint_interval: 4,
+        window: 8,
+        state_limits: LIMITS,
+        heap_pages_max,
+        tuning: Tuning::default(),
+    })
+}
+
+fn genesis(own: &Snapshot) -> Taken {
+    Taken { seq: Seq::ZERO, snapshot: own.clone() }
+}
 
 impl Wire {
     /// The last of `n` starts with `own`; the others are at `target`, which is stable.
     pub(super) fn new(n: usize, own: &Snapshot, target: &Taken) -> Self {
         let nodes = (0..n as u8).map(|id| {
-            let mut role = Checkpointer::new(CheckpointerConfig {
-                signer: signer(id),
-                quorums: quorums(n),
-                checkpoint_interval: 4,
-                window: 8,
-                state_limits: LIMITS,
-                tuning: Tuning::default(),
-            });
-            let genesis = Taken { seq: Seq::ZERO, snapshot: own.clone() };
-            effects(&mut role, CheckpointerInput::Start(genesis));
+            let mut role = checkpointer(n, id, usize::MAX);
+            effects(&mut role, CheckpointerInput::Start(genesis(own)));
             Server { role, timers: BTreeMap::new(), face: honest, delay: MILLISECOND }
         });
         let mut wire = Self {
@@ -149,6 +167,9 @@ impl Wire {
             pages_asked: 0,
             questions: BTreeMap::new(),
             open_max: (0, 0),
+            disk: None,
+            saves: BTreeMap::new(),
+            kept: 0,
         };
         wire.reach(target);
         wire
@@ -160,6 +181,18 @@ impl Wire {
 
     pub(super) fn with(mut self, id: u8, face: Face) -> Self {
         self.nodes[usize::from(id)].face = face;
+        self
+    }
+
+    /// The one that fetches starts with this disk, and may have so many pages in memory.
+    pub(super) fn on_disk(mut self, disk: &MemoryDisk, own: &Snapshot, heap_pages_max: usize) -> Self {
+        let file = PageFile::open(Box::new(disk.clone()), "state").unwrap();
+        let fetcher = self.fetcher();
+        let mut role = checkpointer(self.n, fetcher, heap_pages_max);
+        role.resume(file.transfer().map(|(target, snapshot)| (target.seq, snapshot)));
+        effects(&mut role, CheckpointerInput::Start(genesis(own)));
+        self.nodes[usize::from(fetcher)].role = role;
+        self.disk = Some(file);
         self
     }
 
@@ -199,7 +232,7 @@ impl Wire {
     /// One thing happens, if anything does within a status interval.
     pub(super) fn turn(&mut self) {
         let timers = self.nodes.iter().flat_map(|node| node.timers.values()).map(|at| at.0);
-        let frames = self.frames.keys().map(|(at, _)| *at);
+        let frames = self.frames.keys().chain(self.saves.keys()).map(|(at, _)| *at);
         let retry = (self.now / (50 * MILLISECOND) + 1) * 50 * MILLISECOND;
         let at = timers.chain(frames).chain([retry]).min().unwrap().max(self.now);
         self.now = at;
@@ -213,6 +246,14 @@ impl Wire {
             while let Some(timer) = due(&self.nodes[usize::from(id)].timers) {
                 self.nodes[usize::from(id)].timers.remove(&timer);
                 self.fire(id, timer);
+            }
+        }
+        while let Some(state) = self.saves.first_entry().filter(|state| state.key().0 <= at) {
+            let state = state.remove();
+            let mail = save(self.disk.as_mut().unwrap(), &state).unwrap();
+            self.kept += 1;
+            if let Mail::Checkpointer(input) = mail {
+                self.tell(self.fetcher(), input);
             }
         }
         while let Some(frame) = self.frames.first_entry().filter(|frame| frame.key().0 <= at) {
@@ -269,6 +310,10 @@ impl Wire {
                 Effect::Send(To::Replica(to), message) => self.carry(id, to.0, message),
                 Effect::Tell(Mail::Executor(ExecutorInput::Install(install))) if id == self.fetcher() => {
                     self.install = Some(install);
+                }
+                Effect::Save(state @ Save::Transfer { .. }) if self.disk.is_some() => {
+                    self.order += 1;
+                    self.saves.insert((self.now + SAVE_TIME, self.order), state);
                 }
                 Effect::Event(Event::Misbehaved { replica, .. }) => self.blamed.push(replica.0),
                 _ => {}

@@ -60,14 +60,15 @@ impl<'a> Part<'a> {
 
     /// Puts it where exactly this is wanted; false if it is not.
     pub(super) fn put(&self, difference: &mut Difference) -> bool {
-        if !difference.wants(self.place).is_some_and(|digest| self.is(&(self.place, digest))) {
+        let Some(digest) = difference.wants(self.place).filter(|digest| self.is(&(self.place, *digest)))
+        else {
             return false;
-        }
+        };
         match self.content {
             Content::Children(children) => difference.put_node(self.place, children),
             Content::Page(bytes) => {
                 let page = bytes.try_into().expect("only a whole page has a digest");
-                difference.put_page(self.place.1, page);
+                difference.put_page(self.place.1, page, digest);
             }
         }
         true

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crypto::Digest;
 use crate::message::{NODE_CHILDREN_MAX, NODES_PER_DATA_MAX, PAGES_PER_DATA_MAX};
-use crate::ports::state::{PAGE_LEVEL, Page, Snapshot, StateBuilder, StateLimits, TREE_LEVELS, child_index};
+use crate::ports::state::{
+    PAGE_LEVEL, Page, Saved, Snapshot, StateBuilder, StateLimits, TREE_LEVELS, child_index,
+};
 
 /// Nodes and pages that may be known to differ and not be here yet: some 2 MiB. Nodes are asked for
 /// only as far as what lies below them finds room, so the size of the state does not matter.
@@ -59,6 +61,11 @@ impl Difference {
         self.builder.snapshot()
     }
 
+    /// What is on disk is not held in memory any more.
+    pub(super) fn adopt(&mut self, saved: &Saved) {
+        self.builder.adopt(saved);
+    }
+
     /// What one question can ask for: pages before nodes and lower nodes before higher ones, which
     /// keeps short what is wanted.
     pub(super) fn take(&mut self) -> Option<Vec<Wanted>> {
@@ -111,10 +118,10 @@ impl Difference {
     }
 
     /// A page that was wanted and has the right digest.
-    pub(super) fn put_page(&mut self, index: u64, page: &Page) {
+    pub(super) fn put_page(&mut self, index: u64, page: &Page, digest: Digest) {
         self.forget((PAGE_LEVEL, index));
         self.builder
-            .put(index, page)
+            .put_digested(index, page, digest)
             .expect("a correct replica vouched for this page, and all have the same limits");
     }
 

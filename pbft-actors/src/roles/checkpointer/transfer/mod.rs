@@ -3,6 +3,7 @@
 
 mod answer;
 mod difference;
+mod keep;
 mod peers;
 
 use super::*;
@@ -36,6 +37,8 @@ pub(super) struct Transfer {
     peers: Peers,
     pages: u64,
     bytes: u64,
+    /// Pages that came since the disk was last asked to keep them.
+    unkept: usize,
     /// The executor has it.
     installing: bool,
 }
@@ -148,6 +151,7 @@ impl Transfer {
         });
         self.pages += pages;
         self.bytes += bytes;
+        self.unkept += pages as usize;
         match request {
             Some(request) => self.peers.on_answered(now.monotonic, &request),
             None if count > 0 => self.peers.stand(peer, Standing::Good),
@@ -194,16 +198,19 @@ impl Checkpointer {
         }
         let target = Target { checkpoint, holders };
         // Before the start there is nothing to go on from.
-        let Some((_, newest)) = self.taken.last_key_value() else { return };
+        let Some((newest_seq, newest)) = self.taken.last_key_value() else { return };
+        let interrupted = self.interrupted.take().filter(|(seq, _)| seq > newest_seq);
+        let nearest = interrupted.as_ref().map_or(newest, |(_, snapshot)| snapshot);
         let patience = Millis(self.config.tuning.status_interval.0 * PATIENCE_INTERVALS);
         let mut transfer = Transfer {
             target: target.clone(),
             offers: BTreeMap::new(),
             taken_from: self.own(),
-            difference: Difference::new(self.config.state_limits, newest, &self.damaged),
+            difference: Difference::new(self.config.state_limits, nearest, &self.damaged),
             peers: Peers::new(self.config.quorums.others(self.own()), patience),
             pages: 0,
             bytes: 0,
+            unkept: 0,
             installing: false,
         };
         out.event(Event::Behind { target: checkpoint.seq });
@@ -258,6 +265,7 @@ impl Checkpointer {
             let what = "an answer that does not belong to the checkpoint";
             out.event(Event::Misbehaved { replica: peer, what });
         }
+        self.keep(out);
         self.go_on(now, out);
     }
 
@@ -290,12 +298,16 @@ impl Checkpointer {
             return;
         }
         let next = if self.transfer.as_ref().is_none_or(waits) { None } else { self.next_target() };
+        let unkept_max = self.unkept_max();
         let Some(transfer) = &mut self.transfer else { return };
         if let Some(next) = next {
             transfer.aim(now, next, &mut self.tickets, out);
         }
         if !transfer.difference.is_done() {
-            transfer.ask(now, &mut self.tickets, out);
+            // The disk has to catch up; what is on its way already is taken.
+            if !self.keeping || transfer.unkept < unkept_max {
+                transfer.ask(now, &mut self.tickets, out);
+            }
             return;
         }
         transfer.installing = true;

@@ -25,6 +25,7 @@ fn executor() -> Executor {
             sessions_total: 3,
             result_bytes_per_client: 10,
         },
+        heap_pages_max: usize::MAX,
         service: TestService::shared(),
     })
 }

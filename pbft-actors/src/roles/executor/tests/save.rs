@@ -70,3 +70,60 @@ fn nothing_is_installed_below_what_is_stable() {
     let needless = tell(CheckpointerInput::InstallNeedless(checkpoint));
     assert_eq!(effects(&mut executor, ExecutorInput::Install(install)), [needless]);
 }
+
+/// One that may have no page in memory before the disk has to catch up, at checkpoint 4.
+fn crowded() -> Executor {
+    let mut executor = opened();
+    executor.config.heap_pages_max = 0;
+    (2..=4).for_each(|seq| drop(execute_null(&mut executor, seq)));
+    assert_eq!(executor.executed(), Seq(4));
+    executor
+}
+
+fn saved(seq: u64) -> ExecutorInput {
+    ExecutorInput::Saved(SavedState { seq: Seq(seq), saved: None })
+}
+
+#[test]
+fn where_too_much_is_in_memory_alone_the_disk_is_waited_for_and_nothing_is_lost() {
+    let mut executor = crowded();
+    for seq in 5..=8 {
+        let told = execute(&mut executor, seq, [asks(seq - 4, "+")]);
+        assert_eq!(answers(&told), [], "seq {seq}");
+    }
+    let told = effects(&mut executor, saved(4));
+    assert_eq!(executor.executed(), Seq(8));
+    let expected: Vec<Effect> =
+        (5..=8).map(|seq| answer(&asks(seq - 4, "+"), seq, done(&(seq - 4).to_string()))).collect();
+    assert_eq!(answers(&told), expected);
+    assert_eq!(taken(&told).map(|taken| taken.seq), Some(Seq(8)));
+}
+
+/// A save would let go of nothing.
+#[test]
+fn a_disk_that_has_all_checkpoints_is_not_waited_for() {
+    let mut executor = crowded();
+    effects(&mut executor, saved(4));
+    execute_null(&mut executor, 5);
+    assert_eq!(executor.executed(), Seq(5));
+}
+
+/// Where a state is installed, the orderer sends again what follows it.
+#[test]
+fn what_waits_for_the_disk_is_void_after_an_install() {
+    let mut executor = crowded();
+    (5..=9).for_each(|seq| drop(execute_null(&mut executor, seq)));
+    let mut donor = opened();
+    (2..=8).for_each(|seq| drop(execute_null(&mut donor, seq)));
+    let taken = donor.start();
+    assert_eq!(taken.seq, Seq(8));
+    let install = Install { taken, pages: 1, bytes: 1, repairs: None };
+    effects(&mut executor, ExecutorInput::Install(install));
+    assert_eq!(executor.executed(), Seq(8));
+    // It was on its way when the state was installed.
+    execute_null(&mut executor, 10);
+    assert_eq!(executor.executed(), Seq(8));
+    effects(&mut executor, saved(8));
+    (9..=10).for_each(|seq| drop(execute_null(&mut executor, seq)));
+    assert_eq!(executor.executed(), Seq(10));
+}
