@@ -178,8 +178,8 @@ pub(crate) enum Record {
     Decided { seq: Seq, digest: Digest, batch: Option<Arc<Batch>> },
     /// This replica has no memory, and asks to be let in again under this log.
     Lost(LogId),
-    /// It was let in again.
-    Rejoined(LogId),
+    /// It votes under this log: the group let it in again, or knew of no other one when it began.
+    LetIn(LogId),
 }
 
 impl Record {

@@ -44,6 +44,8 @@ pub(crate) enum BatcherInput {
     Need(Need),
     /// From the orderer, at the primary: what may be proposed.
     Grant(Grant),
+    /// From the orderer: a batch was accepted at this seq.
+    Accepted(Seq),
     /// From the view changer: the view is left; timers stand still.
     Changing(View),
     /// From the view changer: the view is entered.

@@ -9,7 +9,7 @@ pub use effect::Event;
 pub(crate) use effect::{Effect, Message, Record, Save, To};
 pub(crate) use mail::*;
 pub(crate) use outbox::{Outbox, TimerChange};
-pub(crate) use remembered::{Remembered, RememberedSlot};
+pub(crate) use remembered::{LogStanding, Remembered, RememberedSlot};
 
 use crate::types::Now;
 

@@ -7,11 +7,23 @@ use crate::crypto::Digest;
 use crate::message::{Batch, Certificate, Checkpoint, ProvenNewView, Signed, ViewChange};
 use crate::types::{LogId, ReplicaId, Seq, View};
 
+/// What became of a replica under the log that its journal has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum LogStanding {
+    /// It has not voted.
+    #[default]
+    New,
+    /// It asked to be let in again, and was not yet.
+    Lost,
+    /// It votes.
+    LetIn,
+}
+
 /// Everything that the records of a journal say together.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Remembered {
-    /// The replica asked to be let in again under its log, and was not yet.
-    pub(crate) lost: bool,
+    /// What became of the replica under its log.
+    pub(crate) standing: LogStanding,
     /// The first log seen of each peer, or the one of its last REJOIN.
     pub(crate) peer_logs: BTreeMap<ReplicaId, LogId>,
     /// The highest stable checkpoint.
@@ -31,7 +43,7 @@ pub(crate) struct Remembered {
 impl Remembered {
     /// Keeps of a life whose promises are lost only what is true for everyone.
     pub(crate) fn forget(&mut self) {
-        self.lost = true;
+        self.standing = LogStanding::Lost;
         self.claimed.clear();
         (self.asked, self.entered) = (None, None);
         for slot in self.slots.values_mut() {

@@ -1,7 +1,7 @@
 //! A whole cluster under one clock: replicas, clients, network and faults, one event at a time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -632,7 +632,15 @@ impl Cluster {
 
     /// One bit of the state on disk is another one, while the replica runs; found later by itself, or
     /// when the page is used.
+    ///
+    /// What more than f replicas lose of one state nobody may have any more.
     pub(super) fn flip_state(&mut self, replica: ReplicaId) {
+        let mut affected: BTreeSet<ReplicaId> = self.tainted().into_iter().collect();
+        affected.extend(self.plan.quorums.replicas().filter(|id| self.has_rotten_state(*id)));
+        affected.insert(replica);
+        if affected.len() > self.plan.quorums.f() {
+            return;
+        }
         self.counts.flips += 1;
         let disk = &self.disks[replica.index()];
         // The root records are another matter: one of two counts.
@@ -644,6 +652,11 @@ impl Cluster {
             let (delay, incarnation) = (self.rng.below(500_000), self.incarnations[replica.index()]);
             self.schedule(delay, Happening::Scrub { replica, incarnation });
         }
+    }
+
+    fn has_rotten_state(&self, replica: ReplicaId) -> bool {
+        let file = PageFile::open(Box::new(self.disks[replica.index()].copy()), "state");
+        file.map_or(true, |file| !file.scrub(0, u64::MAX).damaged.is_empty())
     }
 
     /// Every replica that runs crashes at once.
@@ -687,8 +700,12 @@ impl Cluster {
         crate::message::Request::signed(operation, identity, &self.agreed.binding(), hints)
     }
 
-    /// Every live replica votes and executed the same.
+    /// At most f replicas are down for good; all others are there, vote and executed the same.
     pub(super) fn is_converged(&self) -> bool {
+        let down = self.nodes.iter().filter(|node| node.is_none()).count();
+        if down > self.plan.quorums.f() {
+            return false;
+        }
         let highest = self.correct().map(Node::executed).max().unwrap_or_default();
         self.correct().all(|node| node.votes() && node.executed() == highest)
     }

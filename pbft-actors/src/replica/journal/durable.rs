@@ -3,7 +3,7 @@
 use super::record::{self, Promise};
 use crate::message::{Opener, Peer};
 use crate::ports::storage::{Damage, Disk, Entry, Log, LogError, Owner};
-use crate::role::{Record, Remembered};
+use crate::role::{LogStanding, Record, Remembered};
 use crate::types::{LogId, Seq};
 
 /// What a replica finds when it starts.
@@ -27,7 +27,7 @@ pub(crate) struct Journal {
 /// The last record of each kind that has no seq: what a new segment begins with.
 #[derive(Default)]
 struct Latest {
-    lost: Option<Record>,
+    standing: Option<Record>,
     peer_logs: Vec<Record>,
     stable: Option<Record>,
     asked: Option<Record>,
@@ -126,7 +126,11 @@ impl Latest {
         let promises = promises.chain(entered.map(|(view, _)| Promise::NewView(*view)));
         Self {
             promises: promises.chain(stable.map(Promise::Stable)).collect(),
-            lost: remembered.lost.then_some(Record::Lost(log)),
+            standing: match remembered.standing {
+                LogStanding::New => None,
+                LogStanding::Lost => Some(Record::Lost(log)),
+                LogStanding::LetIn => Some(Record::LetIn(log)),
+            },
             peer_logs: remembered
                 .peer_logs
                 .iter()
@@ -146,8 +150,7 @@ impl Latest {
 
     fn note(&mut self, record: &Record) {
         match record {
-            Record::Lost(_) => self.lost = Some(record.clone()),
-            Record::Rejoined(_) => self.lost = None,
+            Record::Lost(_) | Record::LetIn(_) => self.standing = Some(record.clone()),
             Record::PeerLog { .. } => self.peer_logs.push(record.clone()),
             Record::Stable(_) => self.stable = Some(record.clone()),
             Record::ViewChange(_) => self.asked = Some(record.clone()),
@@ -160,8 +163,8 @@ impl Latest {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let Self { lost, peer_logs, stable, asked, entered, promises } = self;
-        let records = lost.iter().chain(peer_logs).chain(stable).chain(asked).chain(entered);
+        let Self { standing, peer_logs, stable, asked, entered, promises } = self;
+        let records = standing.iter().chain(peer_logs).chain(stable).chain(asked).chain(entered);
         let promises = promises.iter().copied().map(record::promise_entry);
         records.map(record::entry).chain(promises).collect()
     }

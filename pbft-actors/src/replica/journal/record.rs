@@ -11,7 +11,7 @@ use crate::message::{
     Batch, BatchData, Checkpoint, Kind, Opened, Opener, encode_batch_data, encode_certificate,
 };
 use crate::ports::storage::{COPY_BYTES, Entry, Found};
-use crate::role::{Record, Remembered};
+use crate::role::{LogStanding, Record, Remembered};
 use crate::types::{LogId, ReplicaId, Seq, View};
 
 /// A record as it is encoded. Batches, certificates and signed messages are what their senders'
@@ -41,7 +41,7 @@ enum Body {
         batch: Option<Bytes>,
     },
     Lost(LogId),
-    Rejoined(LogId),
+    LetIn(LogId),
     /// What the disk had lost but for its copy, which goes on.
     Promise(Bytes),
 }
@@ -57,7 +57,7 @@ pub(super) enum Promise {
     Stable(Checkpoint),
     PeerLog(ReplicaId, LogId),
     Lost(LogId),
-    Rejoined(LogId),
+    LetIn(LogId),
 }
 
 impl Promise {
@@ -71,7 +71,7 @@ impl Promise {
             Record::Stable(certificate) => Some(Self::Stable(certificate.checkpoint)),
             Record::PeerLog { replica, log } => Some(Self::PeerLog(*replica, *log)),
             Record::Lost(log) => Some(Self::Lost(*log)),
-            Record::Rejoined(log) => Some(Self::Rejoined(*log)),
+            Record::LetIn(log) => Some(Self::LetIn(*log)),
             Record::Decided { .. } => None,
         }
     }
@@ -87,7 +87,7 @@ impl Promise {
             Self::Stable(Checkpoint { seq, digest }) => (6, 0, seq.0, digest),
             Self::PeerLog(replica, log) => (7 | u32::from(replica.0) << 8, log.number, log.salt, none),
             Self::Lost(log) => (8, log.number, log.salt, none),
-            Self::Rejoined(log) => (9, log.number, log.salt, none),
+            Self::LetIn(log) => (9, log.number, log.salt, none),
         };
         let mut bytes = [0; COPY_BYTES];
         let mut out = &mut bytes[..];
@@ -112,7 +112,7 @@ impl Promise {
             6 => Some(Self::Stable(checkpoint)),
             7 => Some(Self::PeerLog(ReplicaId((kind >> 8) as u8), log)),
             8 => Some(Self::Lost(log)),
-            9 => Some(Self::Rejoined(log)),
+            9 => Some(Self::LetIn(log)),
             _ => None,
         }
     }
@@ -140,7 +140,7 @@ pub(super) fn entry(record: &Record) -> Entry {
         Record::Stable(certificate) => (Body::Stable(encode_certificate(certificate).into()), 0),
         Record::PeerLog { replica, log } => (Body::PeerLog { replica: *replica, log: *log }, 0),
         Record::Lost(log) => (Body::Lost(*log), 0),
-        Record::Rejoined(log) => (Body::Rejoined(*log), 0),
+        Record::LetIn(log) => (Body::LetIn(*log), 0),
     };
     Entry { copy: Promise::of(record).map(Promise::encode), body: codec::encode(&body), until }
 }
@@ -210,7 +210,7 @@ fn remember_body(remembered: &mut Remembered, opener: &Opener, log: LogId, body:
         }
         Body::PeerLog { replica, log } => remember_promise(remembered, Promise::PeerLog(replica, log)),
         Body::Lost(log) => remember_promise(remembered, Promise::Lost(log)),
-        Body::Rejoined(log) => remember_promise(remembered, Promise::Rejoined(log)),
+        Body::LetIn(log) => remember_promise(remembered, Promise::LetIn(log)),
         Body::Promise(bytes) => {
             let promise = (bytes.len() == COPY_BYTES).then(|| Promise::decode(&bytes)).flatten();
             let Some(promise) = promise else { return false };
@@ -252,7 +252,7 @@ fn remember_promise(remembered: &mut Remembered, promise: Promise) {
             *known = log.max(*known);
         }
         // A journal holds what was written under one log only.
-        Promise::Lost(_) => remembered.lost = true,
-        Promise::Rejoined(_) => remembered.lost = false,
+        Promise::Lost(_) => remembered.standing = LogStanding::Lost,
+        Promise::LetIn(_) => remembered.standing = LogStanding::LetIn,
     }
 }

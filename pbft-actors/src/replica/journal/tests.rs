@@ -7,7 +7,7 @@ use crate::message::{
     Batch, Binding, Certificate, Checkpoint, Keyring, Kind, NewView, Opener, Peer, Signed, ViewChange,
 };
 use crate::ports::storage::{COPY_BYTES, Disk, Entry, Log, LogError, MemoryDisk, Owner};
-use crate::role::{Record, Remembered};
+use crate::role::{LogStanding, Record, Remembered};
 use crate::roles::testing::*;
 use crate::types::{LogId, ReplicaId, Seq, View};
 use std::sync::Arc;
@@ -225,9 +225,9 @@ fn the_log_of_every_peer_comes_back() {
 
 #[test]
 fn a_lost_memory_comes_back_as_lost_until_it_was_let_in() {
-    assert!(remembered(&written(&[Record::Lost(log_of(3))])).lost);
-    let let_in = [Record::Lost(log_of(3)), Record::Rejoined(log_of(3))];
-    assert!(!remembered(&written(&let_in)).lost);
+    assert_eq!(remembered(&written(&[Record::Lost(log_of(3))])).standing, LogStanding::Lost);
+    let let_in = [Record::Lost(log_of(3)), Record::LetIn(log_of(3))];
+    assert_eq!(remembered(&written(&let_in)).standing, LogStanding::LetIn);
 }
 
 #[test]
@@ -291,8 +291,11 @@ fn a_peers_log_is_known_without_its_body() {
 
 #[test]
 fn lost_and_let_in_are_known_without_their_bodies() {
-    assert!(without_body(&[Record::Lost(log_of(3))]).lost);
-    assert!(!without_body(&[Record::Lost(log_of(3)), Record::Rejoined(log_of(3))]).lost);
+    assert_eq!(without_body(&[Record::Lost(log_of(3))]).standing, LogStanding::Lost);
+    assert_eq!(
+        without_body(&[Record::Lost(log_of(3)), Record::LetIn(log_of(3))]).standing,
+        LogStanding::LetIn
+    );
 }
 
 #[test]
@@ -319,10 +322,14 @@ fn damage_that_hides_a_promise_is_a_lost_memory_under_an_id_above_the_old_one() 
     let lost = prepared(2, 5, &batch_of(1));
     let disk = hiding(&[lost.clone(), peer_log(0, log_of(0))], &lost);
     let restored = found(&disk);
-    assert!(restored.damage.hidden && restored.remembered.lost);
+    assert!(restored.damage.hidden && restored.remembered.standing == LogStanding::Lost);
     assert_eq!(restored.log, LogId { number: 101, ..FRESH }, "although the clock went back");
     let again = found(&disk);
-    assert_eq!((again.log, again.remembered.lost), (restored.log, true), "and it goes on under that one");
+    assert_eq!(
+        (again.log, again.remembered.standing),
+        (restored.log, LogStanding::Lost),
+        "and it goes on under that one"
+    );
     assert!(!again.damage.hidden);
 }
 
@@ -392,7 +399,7 @@ fn released_segments_go_and_what_has_no_seq_stays() {
     assert_eq!(held.entered.and_then(|(_, proven)| proven).map(|proven| proven.new_view), Some(starts(5)));
     assert_eq!(held.certificate.map(Record::Stable), Some(stable(4)));
     assert_eq!(held.peer_logs, [0, 1].map(|id| (replica(id), log_of(id))).into());
-    assert!(held.lost);
+    assert_eq!(held.standing, LogStanding::Lost);
     assert!(!held.slots.contains_key(&Seq(5)), "what was released is gone");
     assert!((140..150).all(|seq| held.slots.contains_key(&Seq(seq))), "what was not is there");
 }
@@ -444,7 +451,7 @@ fn going_on_under_another_log_leaves_the_promises_of_the_former_one_behind() {
     journal.write(&records).expect("a disk that works");
     let restored = found(&disk);
     let held = restored.remembered;
-    assert_eq!((restored.log, held.lost), (NEXT, true));
+    assert_eq!((restored.log, held.standing), (NEXT, LogStanding::Lost));
     assert_eq!((held.slots, held.claimed), ([].into(), [].into()));
     assert_eq!((held.asked, held.entered), (None, None));
     assert_eq!((held.stable, held.peer_logs), (Some(checkpoint(4)), [(replica(0), log_of(0))].into()));
@@ -467,7 +474,7 @@ fn a_record_that_this_program_does_not_understand_hides_what_it_said() {
     let unknown = |copy| Entry { copy, body: vec![0xee; 40], until: 0 };
     for entry in [unknown(None), unknown(Some([0xee; COPY_BYTES]))] {
         let restored = found(&with_entry(entry));
-        assert!(restored.damage.hidden && restored.remembered.lost);
+        assert!(restored.damage.hidden && restored.remembered.standing == LogStanding::Lost);
         assert_ne!(restored.log, log_of(3));
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Batcher {
     executed: Seq,
     /// The group must pass this seq because a replica rejoins.
     fill: Seq,
+    /// The highest seq at which a batch was accepted in this view.
+    accepted: Seq,
     /// When the oldest waiting thing became the oldest, and what it is.
     oldest: Option<(timer::Oldest, Monotonic)>,
     /// Requests that a proposal names and that could not be proven here.
@@ -90,6 +92,7 @@ impl Batcher {
             grant: None,
             executed: Seq::ZERO,
             fill: Seq::ZERO,
+            accepted: Seq::ZERO,
             oldest: None,
             needed: BTreeSet::new(),
             signed_only: BTreeSet::new(),
@@ -258,6 +261,7 @@ impl Batcher {
         self.timeout = entered.timeout;
         self.active = true;
         self.grant = None;
+        self.accepted = Seq::ZERO;
         self.needed.clear();
         self.pending.forget_proposals();
         if self.was_primary && !self.is_primary() {
@@ -300,6 +304,10 @@ impl Role for Batcher {
             BatcherInput::Timeout(timeout) => self.timeout = timeout,
             BatcherInput::Executed(finished) => self.on_executed(now, &finished, out),
             BatcherInput::Jumped(seq) => self.on_jumped(now, seq, out),
+            BatcherInput::Accepted(seq) => {
+                self.accepted = self.accepted.max(seq);
+                self.watch(now, out);
+            }
             BatcherInput::Fill(seq) => {
                 self.fill = self.fill.max(seq.checkpoint_at_or_above(self.config.checkpoint_interval));
                 self.watch(now, out);

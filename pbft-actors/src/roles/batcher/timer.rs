@@ -1,5 +1,8 @@
 //! The request timer: a full T for the oldest waiting request, whatever else progresses.
 //!
+//! A batch that was accepted waits as well, whoever asked for it: a replica that has restarted, or that
+//! is too far behind to admit a request, may know of nothing else that the primary owes.
+//!
 //! The primary has one too. Where f replicas know what was decided, f are silent and the rest lack one
 //! COMMIT, its own VIEW-CHANGE is the one that makes them weak-many: without it nobody moves.
 
@@ -11,8 +14,8 @@ use crate::role::ViewChangerInput;
 pub(super) enum Oldest {
     /// A signed request.
     Request(RequestId),
-    /// The batches that a rejoining replica needs, beyond this one.
-    Fill(Seq),
+    /// The batch after this one: it was accepted, or a rejoining replica needs it.
+    Batch(Seq),
 }
 
 impl Batcher {
@@ -21,7 +24,8 @@ impl Batcher {
             return None;
         }
         let request = self.pending.oldest_timed().map(Oldest::Request);
-        request.or_else(|| (self.executed < self.fill).then_some(Oldest::Fill(self.executed)))
+        let due = self.fill.max(self.accepted);
+        request.or_else(|| (self.executed < due).then_some(Oldest::Batch(self.executed)))
     }
 
     /// Sets the timer anew if another request has become the oldest.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::*;
 use crate::codec;
 use crate::message::{Hints, Operation, ProvenRecollection, RejoinOperation, Request, Vote, VoteKind};
-use crate::role::{Recalled, Rejoined, Remembered};
+use crate::role::{LogStanding, Recalled, Rejoined, Remembered};
 use crate::types::{ClientId, SessionId, Timestamp, View};
 
 /// What this replica knows of its own past.
@@ -35,6 +35,8 @@ pub(super) struct Memory {
     answers: BTreeMap<ReplicaId, ProvenRecollection>,
     /// What the journal held when this replica started.
     kept: Kept,
+    /// It has voted under its log, or the journal says so.
+    let_in: bool,
     /// R of the REJOIN under this log: no vote before the stable checkpoint is here.
     barred: Seq,
     /// Asked for, not executed yet.
@@ -64,6 +66,7 @@ impl Default for Memory {
             oldest: BTreeMap::new(),
             answers: BTreeMap::new(),
             kept: Kept::default(),
+            let_in: false,
             barred: Seq::ZERO,
             rejoin: None,
             silent: 0,
@@ -94,6 +97,13 @@ impl Memory {
         if said == Seq::ZERO { Some(said) } else { self.kept.replayed.map(|replayed| said.min(replayed)) }
     }
 
+    /// Whether what a peer knows of this replica says that its memory is lost. Who was let in under its
+    /// log has all that it said since; that there was another log before was known, or known to too few to
+    /// matter.
+    fn is_beside(&self, known: LogId, own: LogId) -> bool {
+        if self.let_in { known > own } else { known != own }
+    }
+
     /// Where it stands, for people.
     #[cfg(any(test, feature = "sim"))]
     pub(super) fn describe(&self) -> String {
@@ -110,7 +120,8 @@ impl Checkpointer {
     /// Takes up what the journal holds.
     pub(crate) fn remember(&mut self, remembered: &Remembered) {
         let memory = &mut self.memory;
-        memory.phase = if remembered.lost { Phase::Lost } else { Phase::Asking };
+        memory.phase = if remembered.standing == LogStanding::Lost { Phase::Lost } else { Phase::Asking };
+        memory.let_in = remembered.standing == LogStanding::LetIn;
         memory.oldest = remembered.peer_logs.clone();
         let kept = &mut memory.kept;
         kept.claimed = remembered.claimed.clone();
@@ -174,7 +185,7 @@ impl Checkpointer {
             .answers
             .values()
             .filter_map(|answer| answer.recollection.known.get(self.own().index()).copied())
-            .filter(|known| *known != LogId::default() && *known != own_log)
+            .filter(|known| *known != LogId::default() && self.memory.is_beside(*known, own_log))
             .collect();
         if known_of_me.len() >= quorums.weak() {
             self.memory.phase = Phase::Lost;
@@ -243,6 +254,7 @@ impl Checkpointer {
     /// Goes on under a log of another number.
     fn renumber(&mut self, number: u64, out: &mut Outbox<CheckpointTimer>) {
         self.config.signer.log.number = number;
+        self.memory.let_in = false;
         let log = self.config.signer.log;
         self.memory.answers.clear();
         self.memory.rejoin = None;
@@ -309,7 +321,6 @@ impl Checkpointer {
     pub(super) fn try_vote_again(&mut self, _now: Now, out: &mut Outbox<CheckpointTimer>) {
         match self.memory.phase {
             Phase::Waiting(seq) if self.stable >= seq => {
-                out.persist(Record::Rejoined(self.config.signer.log));
                 self.start_voting(out);
             }
             Phase::Resuming => {
@@ -324,6 +335,9 @@ impl Checkpointer {
 
     fn start_voting(&mut self, out: &mut Outbox<CheckpointTimer>) {
         self.memory.phase = Phase::Voting;
+        if !std::mem::replace(&mut self.memory.let_in, true) {
+            out.persist(Record::LetIn(self.config.signer.log));
+        }
         out.event(Event::Voting { votes: true });
         out.tell(OrdererInput::Voting(true));
         out.tell(ViewChangerInput::Voting(true));

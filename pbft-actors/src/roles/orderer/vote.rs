@@ -151,6 +151,7 @@ impl Orderer {
         slot.accepted = Some(digest);
         slot.bodies.insert(digest, batch.clone());
         if voting {
+            out.tell(BatcherInput::Accepted(seq));
             slot.promise(digest, view);
             let vote = Vote { view, seq, digest };
             out.persist(Record::PrePrepared { view, seq, batch });

@@ -149,3 +149,22 @@ fn a_primary_that_withholds_what_a_rejoining_replica_needs_is_suspected() {
     assert_eq!(step(&mut backup, at(1_600), executed(7, &[])).timers, armed(2_600));
     assert_eq!(step(&mut backup, at(1_700), executed(8, &[])).timers, DISARMED);
 }
+
+/// A replica that has restarted may know of no request that waits.
+#[test]
+fn a_primary_whose_accepted_batch_does_not_get_decided_is_suspected() {
+    let mut backup = batcher(1);
+    assert_eq!(step(&mut backup, at(0), BatcherInput::Accepted(Seq(2))).timers, armed(1_000));
+    assert_eq!(step(&mut backup, at(500), executed(1, &[])).timers, armed(1_500));
+    assert_eq!(late(&mut backup, 1_500).0, [suspect(0)]);
+    assert_eq!(step(&mut backup, at(1_600), executed(2, &[])).timers, DISARMED);
+    assert_eq!(step(&mut backup, at(1_700), BatcherInput::Accepted(Seq(2))).timers, []);
+}
+
+#[test]
+fn what_was_accepted_in_a_view_that_was_left_is_not_waited_for() {
+    let mut backup = batcher(1);
+    step(&mut backup, at(0), BatcherInput::Accepted(Seq(2)));
+    step(&mut backup, at(100), BatcherInput::Changing(View(2)));
+    assert_eq!(step(&mut backup, at(200), entered(2)).timers, []);
+}

@@ -2,8 +2,8 @@
 //! out (PROTOCOL 11).
 
 use super::*;
-use crate::message::{ViewChange, Vote, VoteKind};
-use crate::role::{Rejoined, Remembered, RememberedSlot, SavedState};
+use crate::message::{NodeData, ViewChange, Vote, VoteKind};
+use crate::role::{LogStanding, Rejoined, Remembered, RememberedSlot, SavedState};
 
 const VOTES: Effect = Effect::Event(Event::Voting { votes: true });
 
@@ -104,7 +104,8 @@ fn is_lost(effects: &[Effect]) -> bool {
 }
 
 fn begins_to_vote() -> Vec<Effect> {
-    vec![VOTES, tell(OrdererInput::Voting(true)), tell(ViewChangerInput::Voting(true))]
+    let let_in = Effect::Persist(Record::LetIn(log_of(3)));
+    vec![let_in, VOTES, tell(OrdererInput::Voting(true)), tell(ViewChangerInput::Voting(true))]
 }
 
 /// Enough answers that know nothing of it.
@@ -134,7 +135,7 @@ fn a_replica_votes_only_where_it_executed_again_what_it_had_claimed() {
 #[test]
 fn one_whose_state_on_disk_is_what_it_claimed_votes_at_once() {
     let mut replica = restarted(4, 4, &claimed(&[4]));
-    assert_eq!(hears_nothing_else(&mut replica)[..3], begins_to_vote());
+    assert_eq!(hears_nothing_else(&mut replica)[..4], begins_to_vote());
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn rejoins(effects: &[Effect]) -> bool {
 
 #[test]
 fn a_replica_that_knows_by_itself_that_it_is_lost_asks_although_nobody_knows_another_log() {
-    let mut replica = restarted(4, 0, &Remembered { lost: true, ..Remembered::default() });
+    let mut replica = restarted(4, 0, &Remembered { standing: LogStanding::Lost, ..Remembered::default() });
     assert!(!rejoins(&effects(&mut replica, recalls(0, 4, &[]))), "n-f-1 must answer");
     let told = effects(&mut replica, recalls(1, 4, &[(3, log_of(3))]));
     assert!(rejoins(&told) && !told.contains(&VOTES), "{told:?}");
@@ -288,14 +289,14 @@ fn a_replica_that_knows_by_itself_that_it_is_lost_asks_although_nobody_knows_ano
 
 #[test]
 fn who_was_let_in_before_it_stopped_waits_for_r_and_asks_no_second_time() {
-    let mut replica = restarted(4, 0, &Remembered { lost: true, ..Remembered::default() });
+    let mut replica = restarted(4, 0, &Remembered { standing: LogStanding::Lost, ..Remembered::default() });
     let (seq, target) = (Seq(3), Seq(4));
     let let_in = Rejoined { replica: ReplicaId(3), log: log_of(3), seq, target };
     assert_eq!(effects(&mut replica, CheckpointerInput::Rejoined(let_in)), []);
     assert_eq!(hears_nothing_else(&mut replica), []);
     effects(&mut replica, CheckpointerInput::Taken(state(4)));
     let told = effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
-    assert!(told.contains(&Effect::Persist(Record::Rejoined(log_of(3)))), "{told:?}");
+    assert!(told.contains(&Effect::Persist(Record::LetIn(log_of(3)))), "{told:?}");
     assert!(told.ends_with(&begins_to_vote()), "{told:?}");
 }
 
@@ -455,4 +456,29 @@ fn a_repair_goes_on_while_checkpoints_are_taken() {
     effects(&mut replica, CheckpointerInput::Damaged(vec![lost]));
     effects(&mut replica, CheckpointerInput::Taken(state(8)));
     assert!(replica.transfer.is_some());
+}
+
+/// The others hold no older one any more, and what the disk lost may be of this one.
+#[test]
+fn a_repair_follows_the_group_to_the_own_stable_checkpoint_and_a_transfer_does_not() {
+    let lost = DamagedPart { level: 0, index: 5 };
+    for damaged in [vec![lost], Vec::new()] {
+        let mut replica = stable_at_4();
+        let repairs = !damaged.is_empty();
+        if repairs {
+            effects(&mut replica, CheckpointerInput::Damaged(damaged));
+        } else {
+            effects(&mut replica, CheckpointerInput::Taken(wrong_state(8)));
+            effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
+        }
+        let target = if repairs { 4 } else { 8 };
+        effects(&mut replica, CheckpointerInput::Taken(state(12)));
+        effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
+        let mut told = Vec::new();
+        for (peer, ticket) in [(0, 1), (1, 2), (2, 3)] {
+            let none = NodeData { seq: Seq(target), ticket, nodes: None };
+            told.extend(effects(&mut replica, CheckpointerInput::NodeData(from(peer, none))));
+        }
+        assert_eq!(fetches(&told).contains(&Seq(12)), repairs, "{told:?}");
+    }
 }

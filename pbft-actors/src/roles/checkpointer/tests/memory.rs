@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec;
 use crate::message::{RejoinOperation, Request};
-use crate::role::Recalled;
+use crate::role::{LogStanding, Recalled, Remembered};
 use crate::types::{ClientId, SessionId, Timestamp};
 
 /// The log of replica 3 before it lost its memory.
@@ -12,7 +12,8 @@ const LOST: LogId = LogId { number: 50, salt: 9 };
 const VOTES: Effect = Effect::Event(Event::Voting { votes: true });
 
 fn begins_to_vote() -> Vec<Effect> {
-    vec![VOTES, tell(OrdererInput::Voting(true)), tell(ViewChangerInput::Voting(true))]
+    let let_in = Effect::Persist(Record::LetIn(log_of(3)));
+    vec![let_in, VOTES, tell(OrdererInput::Voting(true)), tell(ViewChangerInput::Voting(true))]
 }
 
 /// The REJOIN in these effects: log, R, and who asks.
@@ -189,8 +190,7 @@ fn once_let_in_it_votes_where_the_group_has_passed_r() {
     effects(&mut replica, CheckpointerInput::Taken(state(4)));
     assert_eq!(effects(&mut replica, brings(checkpoint(4), &[0, 1, 2])), advances(checkpoint(4), &[0, 1, 2]));
     effects(&mut replica, CheckpointerInput::Taken(state(8)));
-    let remembers = vec![Effect::Persist(Record::Rejoined(log_of(3)))];
-    let expected = [advances_unsaved(checkpoint(8), &[0, 1, 2]), remembers, begins_to_vote()].concat();
+    let expected = [advances_unsaved(checkpoint(8), &[0, 1, 2]), begins_to_vote()].concat();
     assert_eq!(effects(&mut replica, brings(checkpoint(8), &[0, 1, 2])), expected);
 }
 
@@ -261,4 +261,32 @@ fn it_shows_its_stable_certificate() {
     });
     let votes = [0, 1, 2].map(|id| signed_by(id, checkpoint(4)).wire().clone());
     assert_eq!(shown, Some(votes.to_vec()));
+}
+
+/// Replica 3 of four that starts with a journal in which it has voted under its log.
+fn let_in() -> Checkpointer {
+    let mut replica = Checkpointer::new(silent(3, 4).config);
+    replica.remember(&Remembered { standing: LogStanding::LetIn, ..Remembered::default() });
+    effects(&mut replica, CheckpointerInput::Start(state(0)));
+    replica
+}
+
+/// When it began, too few of those who answered knew of the older one.
+#[test]
+fn who_has_voted_under_its_log_does_not_lose_it_to_an_older_one() {
+    let mut replica = let_in();
+    effects(&mut replica, recalls(0, 4, &[(3, LOST)]));
+    let told = effects(&mut replica, recalls(1, 4, &[(3, LOST)]));
+    assert!(told.contains(&VOTES), "{told:?}");
+    assert!(!told.contains(&Effect::Persist(Record::LetIn(log_of(3)))), "it is in the journal");
+}
+
+/// It was let in again since, and this directory is from before that.
+#[test]
+fn who_has_voted_under_its_log_loses_it_to_a_later_one() {
+    let (mut replica, later) = (let_in(), LogId { number: 150, salt: 9 });
+    effects(&mut replica, recalls(0, 4, &[(3, later)]));
+    let told = effects(&mut replica, recalls(1, 4, &[(3, later)]));
+    assert!(rejoin(&told).is_none() && !told.contains(&VOTES), "{told:?}");
+    assert!(told.iter().any(|effect| matches!(effect, Effect::Persist(Record::Lost(log)) if *log > later)));
 }

@@ -341,9 +341,14 @@ impl Checkpointer {
         let Some(target) = self.transfer.as_ref().map(|transfer| transfer.target.checkpoint) else {
             return false;
         };
-        // One that repairs itself has executed what it fetches.
-        let beyond = if target.seq > self.executed { self.executed } else { self.stable };
-        checkpoint != target && checkpoint.seq > beyond
+        // One that repairs itself has executed what it fetches. What it lost may be of any state, of
+        // the stable one as well, and that is the oldest that the others still have.
+        let least = match target.seq > self.executed {
+            true => self.executed.next(),
+            false if self.damaged.is_empty() => self.stable.next(),
+            false => self.stable,
+        };
+        checkpoint != target && checkpoint.seq >= least
     }
 
     /// A view starts from a checkpoint that these list.

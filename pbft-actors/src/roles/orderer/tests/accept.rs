@@ -199,7 +199,7 @@ fn an_early_time_is_held_until_the_clock_moves() {
     let (mut backup, batch) = (orderer(1, 4), ahead(Millis(5_500)));
     assert_eq!(effects(&mut backup, proposes(0, 0, 1, &batch)), []);
     let due = OrdererInput::StatusDue { view_changes: ReplicaSet::EMPTY };
-    assert_eq!(step(&mut backup, at(500), due).effects[..3], promise(0, 1, &batch));
+    assert_eq!(step(&mut backup, at(500), due).effects[..4], promise(0, 1, &batch));
 }
 
 #[test]

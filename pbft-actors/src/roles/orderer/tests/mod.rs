@@ -85,6 +85,7 @@ fn enters(view: u64, checkpoint: u64, chosen: &[(u64, Digest)]) -> OrdererInput 
 fn promise(view: u64, seq: u64, batch: &Arc<Batch>) -> Vec<Effect> {
     let vote = vote(view, seq, batch.digest());
     vec![
+        tell(BatcherInput::Accepted(vote.seq)),
         Effect::Persist(Record::PrePrepared { view: vote.view, seq: vote.seq, batch: batch.clone() }),
         Effect::Send(To::Others, Message::Prepare(vote)),
         tell(OrdererInput::OwnPrepare(vote)),

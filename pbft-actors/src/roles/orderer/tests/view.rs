@@ -222,6 +222,7 @@ fn the_new_primary_accepts_what_was_chosen_without_a_prepare() {
     let entered = effects(&mut primary, enters(1, 0, &[(1, batch.digest())]));
     let expected = [
         Effect::Fence(View(0)),
+        tell(BatcherInput::Accepted(Seq(1))),
         Effect::Persist(Record::PrePrepared { view: View(1), seq: Seq(1), batch: batch.clone() }),
         tell(OrdererInput::OwnPrePrepare(vote(1, 1, batch.digest()))),
         tell(BatcherInput::Grant(Grant { view: View(1), next: Seq(2), credits: 7 })),
