@@ -62,6 +62,8 @@ pub(crate) enum BatcherInput {
     Fill(Seq),
     /// From the checkpointer: whether state is being fetched; timers stand still meanwhile.
     Transferring(bool),
+    /// From the executor: whether committed batches wait for the disk; timers stand still meanwhile.
+    WaitingForDisk(bool),
     /// From the carrier: no mail is in flight inside the replica.
     TurnEnd,
 }
@@ -199,6 +201,8 @@ pub(crate) enum CheckpointerInput {
         checkpoint: Checkpoint,
         holders: ReplicaSet,
     },
+    /// From the executor: whether committed batches wait for the disk, so that they need not be fetched.
+    WaitingForDisk(bool),
     /// From the executor: what was fetched is the state now.
     Installed(Taken),
     /// From the executor: the checkpoint was reached by executing meanwhile.

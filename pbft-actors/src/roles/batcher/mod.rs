@@ -55,6 +55,8 @@ pub(crate) struct Batcher {
     view: View,
     active: bool,
     transferring: bool,
+    /// Committed batches wait for this replica's own disk.
+    waiting_for_disk: bool,
     /// T.
     timeout: Millis,
     pending: Pending,
@@ -87,6 +89,7 @@ impl Batcher {
             view: View(0),
             active: true,
             transferring: false,
+            waiting_for_disk: false,
             pending: Pending::default(),
             was_primary: false,
             grant: None,
@@ -314,6 +317,11 @@ impl Role for Batcher {
             }
             BatcherInput::Transferring(transferring) => {
                 self.transferring = transferring;
+                self.oldest = None;
+                self.watch(now, out);
+            }
+            BatcherInput::WaitingForDisk(waiting) => {
+                self.waiting_for_disk = waiting;
                 self.oldest = None;
                 self.watch(now, out);
             }

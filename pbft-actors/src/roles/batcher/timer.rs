@@ -20,7 +20,7 @@ pub(super) enum Oldest {
 
 impl Batcher {
     fn oldest(&self) -> Option<Oldest> {
-        if !self.active || self.transferring {
+        if !self.active || self.transferring || self.waiting_for_disk {
             return None;
         }
         let request = self.pending.oldest_timed().map(Oldest::Request);

@@ -324,7 +324,13 @@ impl Checkpointer {
                 self.start_voting(out);
             }
             Phase::Resuming => {
-                let resumed = self.memory.owed().is_some_and(|owed| self.executed >= owed);
+                let interval = self.config.checkpoint_interval;
+                // A VIEW-CHANGE has to list what was claimed: its digest is there again as well.
+                let digested = |owed: Seq| {
+                    let claimed = Seq(owed.0 - owed.0 % interval);
+                    self.stable >= claimed || self.taken.range(claimed..).next().is_some()
+                };
+                let resumed = self.memory.owed().is_some_and(|owed| self.executed >= owed && digested(owed));
                 if resumed && self.stable >= self.memory.barred {
                     self.start_voting(out);
                 }

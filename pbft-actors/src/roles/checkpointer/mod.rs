@@ -67,6 +67,8 @@ pub(crate) struct Checkpointer {
     /// The highest certificate above what was executed here.
     ahead: Option<Arc<Certificate>>,
     executed: Seq,
+    /// Batches above it are here and wait for the disk.
+    waiting_for_disk: bool,
     /// The first seq that each peer still holds, as it last said.
     first_held: BTreeMap<ReplicaId, Seq>,
     /// What the view starts from, while it is above what was executed.
@@ -103,6 +105,7 @@ impl Checkpointer {
             certificate: None,
             ahead: None,
             executed: Seq::ZERO,
+            waiting_for_disk: false,
             first_held: BTreeMap::new(),
             chosen: None,
             transfer: None,
@@ -376,6 +379,7 @@ impl Checkpointer {
             CheckpointerInput::Taken(taken) => self.on_taken(now, taken, out),
             CheckpointerInput::Executed(seq) => {
                 self.executed = self.executed.max(seq);
+                self.server.on_executed(now.monotonic);
                 self.try_vote_again(now, out);
             }
             CheckpointerInput::Replayed(seq) => self.on_replayed(now, seq, out),
@@ -395,6 +399,7 @@ impl Checkpointer {
             CheckpointerInput::Chosen { checkpoint, holders } => {
                 self.on_chosen(now, checkpoint, holders, out);
             }
+            CheckpointerInput::WaitingForDisk(waiting) => self.waiting_for_disk = waiting,
             CheckpointerInput::Installed(taken) => self.on_installed(now, taken, out),
             CheckpointerInput::InstallNeedless(checkpoint) => {
                 self.on_install_needless(now, checkpoint, out);

@@ -8,7 +8,8 @@ impl Checkpointer {
     pub(super) fn on_damaged(&mut self, now: Now, parts: &[DamagedPart], out: &mut Outbox<CheckpointTimer>) {
         let known = self.damaged.len();
         self.damaged.extend(parts.iter().map(|part| (part.level, part.index)));
-        if self.damaged.len() == known {
+        let installing = self.transfer.as_ref().is_some_and(|transfer| transfer.installing());
+        if self.damaged.len() == known && !installing {
             return;
         }
         out.tell(ExecutorInput::Damaged);

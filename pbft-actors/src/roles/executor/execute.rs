@@ -32,13 +32,24 @@ impl Executor {
         {
             operations += self.execute_batch(seq, &batch, out);
         }
+        self.tell_waiting(out);
         out.tell(CheckpointerInput::Executed(self.executed));
         out.event(Event::Executed { seq: self.executed, operations });
     }
 
-    /// Too much of the state is in memory alone, and a save that lets go of some of it is still to come.
+    /// Too much of the state is in memory alone, and a save is under way that lets go of some of it: that
+    /// of what is stable. Nobody waits for more, because nothing else is certain to be saved.
     fn waits_for_disk(&self) -> bool {
-        self.saved < self.taken && self.state.heap_pages() > self.config.heap_pages_max
+        self.saved < self.stable && self.state.heap_pages() > self.config.heap_pages_max
+    }
+
+    /// Others must know that this replica has what it does not execute.
+    pub(super) fn tell_waiting(&mut self, out: &mut Outbox<NoTimer>) {
+        let waiting = !self.held.is_empty();
+        if std::mem::replace(&mut self.waiting, waiting) != waiting {
+            out.tell(BatcherInput::WaitingForDisk(waiting));
+            out.tell(CheckpointerInput::WaitingForDisk(waiting));
+        }
     }
 
     fn execute_batch(&mut self, seq: Seq, batch: &Batch, out: &mut Outbox<NoTimer>) -> usize {

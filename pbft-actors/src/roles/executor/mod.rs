@@ -51,8 +51,9 @@ pub(crate) struct Executor {
     held: VecDeque<(Seq, Arc<Batch>)>,
     /// A state was installed: what the orderer sent before it heard of that is void.
     jumped: bool,
-    /// The last checkpoint taken, and the last one that is on disk.
-    taken: Seq,
+    /// Whether some are held, as the others were told.
+    waiting: bool,
+    /// The last checkpoint that is on disk.
     saved: Seq,
     /// The stable checkpoint.
     stable: Seq,
@@ -77,7 +78,7 @@ impl Executor {
             executed: Seq::ZERO,
             held: VecDeque::new(),
             jumped: false,
-            taken: Seq::ZERO,
+            waiting: false,
             saved: Seq::ZERO,
             stable: Seq::ZERO,
             broken: false,

@@ -26,7 +26,6 @@ impl Executor {
                 .insert(&key, &value)
                 .expect("the reserved pages hold the client table at its agreed limits");
         }
-        self.taken = self.executed;
         Taken { seq: self.executed, snapshot: self.state.snapshot() }
     }
 
@@ -54,6 +53,7 @@ impl Executor {
             return;
         }
         self.become_state(&taken.snapshot);
+        self.tell_waiting(out);
         assert_eq!(self.executed, seq, "a checkpoint names its own seq");
         out.event(Event::Transferred { seq, pages, bytes });
         if let Some(Divergence { since, page }) = repairs {
@@ -86,7 +86,6 @@ impl Executor {
         self.held.clear();
         self.broken = false;
         (self.executed, self.time) = head;
-        self.taken = self.executed;
         self.state = state;
         self.generation += 1;
         self.roots.clear();

@@ -168,3 +168,12 @@ fn what_was_accepted_in_a_view_that_was_left_is_not_waited_for() {
     step(&mut backup, at(100), BatcherInput::Changing(View(2)));
     assert_eq!(step(&mut backup, at(200), entered(2)).timers, []);
 }
+
+/// It is not the primary's doing.
+#[test]
+fn it_stands_still_while_the_own_disk_is_waited_for() {
+    let mut backup = waiting(&[&signed(1, 1)]);
+    step(&mut backup, at(500), BatcherInput::WaitingForDisk(true));
+    assert_eq!(late(&mut backup, 1_000), (vec![], vec![]));
+    assert_eq!(step(&mut backup, at(3_000), BatcherInput::WaitingForDisk(false)).timers, armed(4_000));
+}

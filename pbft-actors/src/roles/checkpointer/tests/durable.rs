@@ -482,3 +482,56 @@ fn a_repair_follows_the_group_to_the_own_stable_checkpoint_and_a_transfer_does_n
         assert_eq!(fetches(&told).contains(&Seq(12)), repairs, "{told:?}");
     }
 }
+
+/// What was to be installed was built on parts that were lost since: the repair goes on.
+#[test]
+fn what_was_given_up_and_installed_all_the_same_ends_no_repair() {
+    let mut replica = stable_at_4();
+    let lost = |index| CheckpointerInput::Damaged(vec![DamagedPart { level: 0, index }]);
+    effects(&mut replica, lost(5));
+    replica.transfer.as_mut().unwrap().hand_over();
+    assert_eq!(fetches(&effects(&mut replica, lost(300))), [Seq(4); 3]);
+    let told = effects(&mut replica, CheckpointerInput::Installed(state(4)));
+    assert!(!told.contains(&tell(BatcherInput::Transferring(false))), "{told:?}");
+    assert!(replica.transfer.is_some() && replica.damaged.len() == 2);
+}
+
+/// A part that was fetched may rot before the state is installed.
+#[test]
+fn a_part_that_is_lost_once_more_while_the_state_is_installed_is_fetched_once_more() {
+    let mut replica = stable_at_4();
+    let lost = || CheckpointerInput::Damaged(vec![DamagedPart { level: 0, index: 5 }]);
+    effects(&mut replica, lost());
+    replica.transfer.as_mut().unwrap().hand_over();
+    assert_eq!(fetches(&effects(&mut replica, lost())), [Seq(4); 3]);
+}
+
+/// The digest of a later one was under way when the state went back.
+#[test]
+fn one_that_went_back_below_its_stable_checkpoint_fetches_that() {
+    let mut replica = stable_at_4();
+    effects(&mut replica, CheckpointerInput::Taken(state(8)));
+    effects(&mut replica, brings(checkpoint(8), &[0, 1, 2]));
+    let told = effects(&mut replica, CheckpointerInput::Installed(state(4)));
+    assert_eq!(fetches(&told), [Seq(8); 3]);
+}
+
+/// A VIEW-CHANGE has to list it.
+#[test]
+fn what_was_claimed_must_have_its_digest_again() {
+    let mut replica = restarted(4, 4, &claimed(&[8]));
+    assert!(!hears_nothing_else(&mut replica).contains(&VOTES));
+    assert!(!effects(&mut replica, CheckpointerInput::Executed(Seq(9))).contains(&VOTES));
+    assert!(effects(&mut replica, CheckpointerInput::Taken(state(8))).contains(&VOTES));
+}
+
+#[test]
+fn what_only_waits_for_the_disk_is_not_fetched() {
+    for waiting in [true, false] {
+        let mut replica = stable_at_4();
+        effects(&mut replica, CheckpointerInput::WaitingForDisk(waiting));
+        let mut told = effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
+        (0..3).for_each(|id| told.extend(effects(&mut replica, status(id, 12, 13))));
+        assert_eq!(fetches(&told).is_empty(), waiting, "{told:?}");
+    }
+}

@@ -167,3 +167,17 @@ fn of_one_peer_only_so_many_questions_wait() {
     }
     assert_eq!(answers, 16);
 }
+
+/// What a transfer takes, the service would lack.
+#[test]
+fn where_batches_are_executed_a_peer_gets_one_answer_in_ten_milliseconds() {
+    let (mut replica, asks) = with_many_pages();
+    step(&mut replica, at(0), CheckpointerInput::Executed(Seq(5)));
+    assert_eq!(effects(&mut replica, asks(1, 0)).len(), 1);
+    let later = step(&mut replica, at(0), asks(1, 1));
+    assert_eq!(
+        (later.effects, later.timers),
+        (vec![], vec![TimerChange::Arm(CheckpointTimer::Serve, deadline(10))])
+    );
+    assert_eq!(fire(&mut replica, at(10), CheckpointTimer::Serve).effects.len(), 1);
+}

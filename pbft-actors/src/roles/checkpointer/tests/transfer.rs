@@ -205,6 +205,7 @@ fn what_was_installed_by_a_new_view_is_not_stable_yet_and_claimed_once_it_is_dur
     let mut replica_3 = checkpointer(3, 4);
     let holders = [0, 1].map(replica).into_iter().collect();
     effects(&mut replica_3, CheckpointerInput::Chosen { checkpoint: checkpoint(8), holders });
+    replica_3.transfer.as_mut().unwrap().hand_over();
     let installed = effects(&mut replica_3, CheckpointerInput::Installed(state(8)));
     let saves = Effect::Save(Save::Checkpoint { seq: Seq(8), snapshot: state(8).snapshot });
     let withheld = vec![tell(OrdererInput::OwnCheckpoint(checkpoint(8))), saves];
@@ -241,6 +242,7 @@ fn what_was_repaired_does_not_contradict_the_vote_before() {
     assert_eq!(effects(&mut replica, CheckpointerInput::Taken(wrong_state(4))), claims(3, wrong(4)));
     effects(&mut replica, own(3, wrong(4)));
     effects(&mut replica, brings(checkpoint(4), &[0, 1, 2]));
+    replica.transfer.as_mut().unwrap().hand_over();
     let repaired = effects(&mut replica, CheckpointerInput::Installed(state(4)));
     assert_eq!(repaired, [ended(), reaches(checkpoint(4), &[0, 1, 2])].concat());
 }

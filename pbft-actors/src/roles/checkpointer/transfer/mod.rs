@@ -112,6 +112,17 @@ impl Transfer {
         }
     }
 
+    /// Whether the executor was to have it.
+    pub(super) fn installing(&self) -> bool {
+        self.installing
+    }
+
+    /// As if everything had come.
+    #[cfg(test)]
+    pub(super) fn hand_over(&mut self) {
+        self.installing = true;
+    }
+
     /// The offer whose turn it is.
     fn take_offer(&mut self) -> Option<Checkpoint> {
         let mut after = self.offers.keys().copied().filter(|id| *id > self.taken_from);
@@ -175,7 +186,7 @@ impl Checkpointer {
         }
         let next = self.executed.next();
         let without = self.first_held.values().filter(|first| **first > next).count();
-        if without >= self.config.quorums.weak() {
+        if without >= self.config.quorums.weak() && !self.waiting_for_disk {
             self.start_transfer(now, ahead.checkpoint, self.others(), out);
         }
     }
@@ -399,19 +410,26 @@ impl Checkpointer {
     }
 
     pub(super) fn on_installed(&mut self, now: Now, taken: Taken, out: &mut Outbox<CheckpointTimer>) {
-        // One that was given up for parts that were lost since is built on them.
-        if self.transfer.take().is_some() {
+        // One that was given up for parts that were lost since is built on them, and the one that runs in
+        // its place goes on.
+        let checkpoint = taken.checkpoint();
+        let ends = |transfer: &mut Transfer| transfer.installing && transfer.target.checkpoint == checkpoint;
+        if self.transfer.take_if(ends).is_some() {
             self.damaged.clear();
+            self.tell_transferring(false, out);
         }
         self.saved = self.saved.min(taken.seq);
         // Down, too: a replica that repairs itself goes back to the checkpoint it fetched.
         self.executed = taken.seq;
         self.transferred = taken.seq;
         self.taken.retain(|seq, _| *seq <= taken.seq);
-        self.tell_transferring(false, out);
         let seq = taken.seq;
         self.on_taken(now, taken, out);
         self.save(seq, out);
+        // A digest that was under way made a later one stable meanwhile.
+        if let Some(certificate) = self.certificate.clone().filter(|stable| stable.checkpoint.seq > seq) {
+            self.start_transfer(now, certificate.checkpoint, self.others(), out);
+        }
     }
 
     /// If nobody is left to wait for, asks everyone once more who did not lie, more patiently.

@@ -77,6 +77,7 @@ fn crowded() -> Executor {
     executor.config.heap_pages_max = 0;
     (2..=4).for_each(|seq| drop(execute_null(&mut executor, seq)));
     assert_eq!(executor.executed(), Seq(4));
+    effects(&mut executor, ExecutorInput::Stable(Seq(4)));
     executor
 }
 
@@ -92,11 +93,25 @@ fn where_too_much_is_in_memory_alone_the_disk_is_waited_for_and_nothing_is_lost(
         assert_eq!(answers(&told), [], "seq {seq}");
     }
     let told = effects(&mut executor, saved(4));
+    assert!(told.contains(&tell(BatcherInput::WaitingForDisk(false))), "{told:?}");
     assert_eq!(executor.executed(), Seq(8));
     let expected: Vec<Effect> =
         (5..=8).map(|seq| answer(&asks(seq - 4, "+"), seq, done(&(seq - 4).to_string()))).collect();
     assert_eq!(answers(&told), expected);
     assert_eq!(taken(&told).map(|taken| taken.seq), Some(Seq(8)));
+}
+
+/// Only of what is stable it is certain that it will be saved: after a power cut nothing else comes.
+#[test]
+fn a_checkpoint_that_is_not_stable_is_not_waited_for() {
+    let mut executor = opened();
+    executor.config.heap_pages_max = 0;
+    (2..=6).for_each(|seq| drop(execute_null(&mut executor, seq)));
+    assert_eq!(executor.executed(), Seq(6));
+    effects(&mut executor, ExecutorInput::Stable(Seq(4)));
+    let told = execute_null(&mut executor, 7);
+    assert_eq!(executor.executed(), Seq(6));
+    assert!(told.contains(&tell(BatcherInput::WaitingForDisk(true))), "{told:?}");
 }
 
 /// A save would let go of nothing.
