@@ -191,39 +191,48 @@ impl Group {
         answered as f64 / took.as_secs_f64()
     }
 
-    /// Brings the late replica back while the service is busy.
-    async fn bring_back(&mut self, what: &str, usual: f64, expected: u64) {
+    /// Brings the late replica back, while the service is busy if it is known what it does otherwise.
+    async fn bring_back(&mut self, what: &str, usual: Option<f64>, expected: u64) {
         while self.events.1.try_recv().is_ok() {}
         let began = Instant::now();
         self.start_replica(LATE);
-        let mut transferred: Option<(Instant, u64, u64)> = None;
         let mut all = (0_u64, 0_u64);
-        let mut behind = began;
+        let (mut behind, mut there) = (began, None);
         let events = &self.events.1;
-        let (answered, took) = self
-            .load(|_| {
-                for (at, event) in events.try_iter() {
-                    match event {
-                        Event::Behind { .. } if all == (0, 0) => behind = at,
-                        Event::Transferred { pages, bytes, .. } => {
-                            all = (all.0 + pages, all.1 + bytes);
-                            transferred = Some((at, pages, bytes));
-                        }
-                        _ => {}
+        let mut over = |_now| {
+            for (at, event) in events.try_iter() {
+                match event {
+                    Event::Behind { .. } if behind == began => behind = at,
+                    Event::Transferred { pages, bytes, .. } => {
+                        all = (all.0 + pages, all.1 + bytes);
+                        there = Some(at);
                     }
+                    _ => {}
                 }
-                transferred.is_some()
-            })
-            .await;
-        let (at, ..) = transferred.expect("the loop ends with it");
-        let (seconds, rate) = ((at - behind).as_secs_f64(), answered as f64 / took.as_secs_f64());
+            }
+            there.is_some()
+        };
+        let load = match usual {
+            Some(usual) => {
+                let (answered, took) = self.load(over).await;
+                let rate = answered as f64 / took.as_secs_f64();
+                format!("{rate:.0} | {:.0} %", 100.0 * rate / usual)
+            }
+            None => {
+                let mut ticks = actix_rt::time::interval(Duration::from_millis(1));
+                while !over(Instant::now()) {
+                    ticks.tick().await;
+                }
+                "none |".to_owned()
+            }
+        };
+        let seconds = (there.expect("the loop ends with it") - behind).as_secs_f64();
         let (pages, bytes) = all;
         println!(
-            "| {what} | {pages} | {:.2} | {:.3} | {seconds:.2} | {:.0} | {rate:.0} | {:.0} % |",
+            "| {what} | {pages} | {:.2} | {:.3} | {seconds:.2} | {:.0} | {load} |",
             bytes as f64 / MEBIBYTE,
             bytes as f64 / (expected * PAGE_BYTES as u64) as f64,
             bytes as f64 / MEBIBYTE / seconds,
-            100.0 * rate / usual,
         );
     }
 
@@ -247,7 +256,7 @@ async fn measure(directory: PathBuf, mebibytes: u64) {
     let three = group.load_for(Duration::from_secs(4)).await;
     eprintln!("{four:.0} op/s with four replicas, {three:.0} op/s with three");
     println!(
-        "| replica that comes back | pages | MiB moved | of what differs | s | MiB/s | op/s meanwhile | of usual |"
+        "| replica that comes back | pages | MiB moved | of what differs | s | MiB/s | op/s meanwhile | of four replicas' |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (what, apart) in
@@ -257,12 +266,14 @@ async fn measure(directory: PathBuf, mebibytes: u64) {
         group.write(0, CHANGED_PAGES, apart).await;
         // Until the others hold no batch any more that leads there.
         group.load_for(Duration::from_secs(2)).await;
-        group.bring_back(what, three, CHANGED_PAGES).await;
+        group.bring_back(what, Some(four), CHANGED_PAGES).await;
     }
-    group.stop_replica(LATE).await;
-    std::fs::remove_dir_all(group.directory_of(LATE)).expect("what it had");
-    group.load_for(Duration::from_secs(1)).await;
-    group.bring_back("its disk was lost", three, pages).await;
+    for (what, usual) in [("its disk was lost", Some(four)), ("the same, an idle service", None)] {
+        group.stop_replica(LATE).await;
+        std::fs::remove_dir_all(group.directory_of(LATE)).expect("what it had");
+        group.load_for(Duration::from_secs(1)).await;
+        group.bring_back(what, usual, pages).await;
+    }
     group.end().await;
 }
 

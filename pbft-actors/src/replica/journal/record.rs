@@ -248,8 +248,8 @@ fn remember_promise(remembered: &mut Remembered, promise: Promise) {
             }
         }
         Promise::PeerLog(replica, log) => {
-            let known = remembered.peer_logs.entry(replica).or_insert(log);
-            *known = log.max(*known);
+            // What was learned of the peer since corrects what was seen of it first.
+            remembered.peer_logs.insert(replica, log);
         }
         // A journal holds what was written under one log only.
         Promise::Lost(_) => remembered.standing = LogStanding::Lost,

@@ -32,6 +32,8 @@ pub(super) struct Memory {
     phase: Phase,
     /// The oldest log of each replica under which a signature counts.
     oldest: BTreeMap<ReplicaId, LogId>,
+    /// Those of which it is only what this replica saw since it started.
+    seen: BTreeSet<ReplicaId>,
     answers: BTreeMap<ReplicaId, ProvenRecollection>,
     /// What the journal held when this replica started.
     kept: Kept,
@@ -64,6 +66,7 @@ impl Default for Memory {
         Self {
             phase: Phase::Asking,
             oldest: BTreeMap::new(),
+            seen: BTreeSet::new(),
             answers: BTreeMap::new(),
             kept: Kept::default(),
             let_in: false,
@@ -135,10 +138,27 @@ impl Checkpointer {
         self.ahead = remembered.certificate.clone();
     }
 
-    pub(super) fn raise_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
-        let known = self.memory.oldest.entry(replica).or_insert(log);
-        *known = log.max(*known);
-        let log = *known;
+    /// The first log that the orderer sees of a peer. What is known of the peer holds, whoever said it: only
+    /// a REJOIN makes a log void.
+    pub(super) fn on_peer_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
+        match self.memory.oldest.get(&replica).copied() {
+            None => {
+                self.memory.seen.insert(replica);
+                self.set_log(replica, log, out);
+            }
+            // The orderer has written the other one down: the last record counts.
+            Some(known) if known != log => out.persist(Record::PeerLog { replica, log: known }),
+            Some(_) => {}
+        }
+    }
+
+    fn raise_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
+        let known = self.memory.oldest.get(&replica).copied().unwrap_or_default();
+        self.set_log(replica, log.max(known), out);
+    }
+
+    fn set_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<CheckpointTimer>) {
+        self.memory.oldest.insert(replica, log);
         for votes in self.votes.values_mut() {
             votes.retain(|sender, vote| *sender != replica || vote.log >= log);
         }
@@ -233,11 +253,17 @@ impl Checkpointer {
                 self.memory.answers.values().filter_map(|a| a.recollection.known.get(replica.index()));
             let mut known: Vec<LogId> = known.copied().collect();
             known.sort_unstable_by(|a, b| b.cmp(a));
-            if let Some(log) = known.get(self.config.quorums.weak() - 1).copied()
-                && log != LogId::default()
-                && self.memory.oldest.get(&replica).is_none_or(|oldest| *oldest < log)
-            {
-                self.raise_log(replica, log, out);
+            known.retain(|log| *log != LogId::default());
+            let (weak, own) = (self.config.quorums.weak(), self.memory.oldest.get(&replica).copied());
+            let raised = known.get(weak - 1).copied().filter(|log| own.is_none_or(|own| own < *log));
+            // What this replica saw itself may be a later log than the one that counts.
+            let vouched = |log: &&LogId| known.iter().filter(|other| other == log).count() >= weak;
+            let seen = self.memory.seen.contains(&replica);
+            let earlier = known.iter().find(vouched).copied().filter(|log| seen && own != Some(*log));
+            if let Some(log) = raised.or(earlier) {
+                self.memory.seen.remove(&replica);
+                out.persist(Record::PeerLog { replica, log });
+                self.set_log(replica, log, out);
             }
         }
     }

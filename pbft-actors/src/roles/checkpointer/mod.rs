@@ -404,7 +404,7 @@ impl Checkpointer {
             CheckpointerInput::InstallNeedless(checkpoint) => {
                 self.on_install_needless(now, checkpoint, out);
             }
-            CheckpointerInput::PeerLog { replica, log } => self.raise_log(replica, log, out),
+            CheckpointerInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
             CheckpointerInput::Recall(recalled) => self.on_recall(recalled, out),
             CheckpointerInput::Recollection(answer) => self.on_recollection(now, &answer, out),
             CheckpointerInput::Rejoined(rejoined) => self.on_rejoined(now, rejoined, out),

@@ -118,6 +118,24 @@ fn scenario_22_all_replicas_lose_power_under_load_again_and_again() {
     }
 }
 
+/// While its journal is replayed a replica can have nothing saved: who waited for that waited for ever.
+#[test]
+fn scenario_22_with_more_in_memory_than_is_allowed_and_a_slow_disk() {
+    for n in SIZES {
+        let mut plan = durable_plan(n, 20 * MILLISECOND);
+        plan.tuning.state_memory_bytes = 4_096;
+        let mut cluster = started(plan);
+        cluster.load(ALICE, ENDLESS);
+        for round in 0..4 {
+            cluster.wait(SECOND / 2 + round * 13_500);
+            cluster.lose_power();
+            cluster.resumes(0);
+            cluster.executes_after_a_storm_within(2);
+        }
+        cluster.settles();
+    }
+}
+
 #[test]
 fn scenario_22_power_fails_again_before_anyone_is_back() {
     for n in SIZES {

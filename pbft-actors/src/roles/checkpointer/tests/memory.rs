@@ -235,7 +235,8 @@ fn a_log_that_weak_many_know_of_a_third_is_believed() {
     let log = LogId { number: 900, salt: 0 };
     effects(&mut replica_3, recalls(0, 4, &[(1, log)]));
     let learned = effects(&mut replica_3, recalls(2, 4, &[(1, log)]));
-    assert_eq!(learned[0], tell(ViewChangerInput::Log { replica: replica(1), log }));
+    let written = Effect::Persist(Record::PeerLog { replica: replica(1), log });
+    assert_eq!(learned[..2], [written, tell(ViewChangerInput::Log { replica: replica(1), log })]);
 }
 
 #[test]
@@ -289,4 +290,35 @@ fn who_has_voted_under_its_log_loses_it_to_a_later_one() {
     let told = effects(&mut replica, recalls(1, 4, &[(3, later)]));
     assert!(rejoin(&told).is_none() && !told.contains(&VOTES), "{told:?}");
     assert!(told.iter().any(|effect| matches!(effect, Effect::Persist(Record::Lost(log)) if *log > later)));
+}
+
+fn known_of_1(replica: &Checkpointer) -> Option<LogId> {
+    replica.memory.logs().find(|(id, _)| *id == ReplicaId(1)).map(|(_, log)| log)
+}
+
+/// Replica 1 was down while replica 3 started, and comes back under another log.
+#[test]
+fn what_the_others_know_of_a_peer_holds_against_the_log_that_it_comes_back_with() {
+    let (older, back) = (LogId { number: 40, salt: 1 }, log_of(1));
+    let mut replica = silent(3, 4);
+    effects(&mut replica, recalls(0, 4, &[(3, LOST), (1, older)]));
+    let told = effects(&mut replica, recalls(2, 4, &[(3, LOST), (1, older)]));
+    assert!(told.contains(&Effect::Persist(Record::PeerLog { replica: ReplicaId(1), log: older })));
+    let told = effects(&mut replica, CheckpointerInput::PeerLog { replica: ReplicaId(1), log: back });
+    assert_eq!(told, [Effect::Persist(Record::PeerLog { replica: ReplicaId(1), log: older })]);
+    assert_eq!(known_of_1(&replica), Some(older));
+    // A REJOIN makes it void.
+    effects(&mut replica, rejoined(1, back, 3, 8));
+    assert_eq!(known_of_1(&replica), Some(back));
+}
+
+#[test]
+fn a_peer_that_came_back_before_anyone_answered_is_known_by_what_weak_many_say() {
+    let (older, back) = (LogId { number: 40, salt: 1 }, log_of(1));
+    let mut replica = silent(3, 4);
+    effects(&mut replica, CheckpointerInput::PeerLog { replica: ReplicaId(1), log: back });
+    effects(&mut replica, recalls(0, 4, &[(1, older)]));
+    assert_eq!(known_of_1(&replica), Some(back), "one may lie");
+    effects(&mut replica, recalls(2, 4, &[(1, older)]));
+    assert_eq!(known_of_1(&replica), Some(older));
 }
