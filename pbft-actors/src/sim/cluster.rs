@@ -632,15 +632,7 @@ impl Cluster {
 
     /// One bit of the state on disk is another one, while the replica runs; found later by itself, or
     /// when the page is used.
-    ///
-    /// What more than f replicas lose of one state nobody may have any more.
     pub(super) fn flip_state(&mut self, replica: ReplicaId) {
-        let mut affected: BTreeSet<ReplicaId> = self.tainted().into_iter().collect();
-        affected.extend(self.plan.quorums.replicas().filter(|id| self.has_rotten_state(*id)));
-        affected.insert(replica);
-        if affected.len() > self.plan.quorums.f() {
-            return;
-        }
         self.counts.flips += 1;
         let disk = &self.disks[replica.index()];
         // The root records are another matter: one of two counts.
@@ -652,6 +644,15 @@ impl Cluster {
             let (delay, incarnation) = (self.rng.below(500_000), self.incarnations[replica.index()]);
             self.schedule(delay, Happening::Scrub { replica, incarnation });
         }
+    }
+
+    /// Whether a replica's state may rot: what more than f replicas lose of one state nobody may have any
+    /// more.
+    pub(super) fn may_rot(&mut self, replica: ReplicaId) -> bool {
+        let mut affected: BTreeSet<ReplicaId> = self.tainted().into_iter().collect();
+        affected.extend(self.plan.quorums.replicas().filter(|id| self.has_rotten_state(*id)));
+        affected.insert(replica);
+        affected.len() <= self.plan.quorums.f()
     }
 
     fn has_rotten_state(&self, replica: ReplicaId) -> bool {

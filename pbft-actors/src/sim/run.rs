@@ -341,7 +341,7 @@ impl Fault {
             Self::FlipState => {
                 let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
                 let victim = *cluster.rng.pick(&replicas);
-                if !cluster.byzantine.contains(&victim) {
+                if !cluster.byzantine.contains(&victim) && cluster.may_rot(victim) {
                     cluster.flip_state(victim);
                 }
             }

@@ -12,9 +12,9 @@ use crate::types::{Millis, Monotonic};
 
 /// Bytes that one peer gets in an interval where this replica has nothing else to do: some 170 MiB/s.
 const IDLE_PACE: (usize, Millis) = (1 << 20, Millis(6));
-/// The same where it executes: one answer, some 25 MiB/s. A mebibyte costs all who are part of it about 5 ms
-/// of processor time together.
-const BUSY_PACE: (usize, Millis) = (1, Millis(10));
+/// The same where it executes: one answer full of pages, some 25 MiB/s, or many small ones, so that a small
+/// difference is not waited for. A mebibyte costs all who are part of it about 5 ms of processor time.
+const BUSY_PACE: (usize, Millis) = (128 << 10, Millis(10));
 /// How long after a batch a replica counts as one that executes.
 const BUSY: Millis = Millis(20);
 /// What the smallest answer counts as, bytes: it costs more than its length.

@@ -170,7 +170,7 @@ fn of_one_peer_only_so_many_questions_wait() {
 
 /// What a transfer takes, the service would lack.
 #[test]
-fn where_batches_are_executed_a_peer_gets_one_answer_in_ten_milliseconds() {
+fn where_batches_are_executed_a_peer_gets_one_answer_of_pages_in_ten_milliseconds() {
     let (mut replica, asks) = with_many_pages();
     step(&mut replica, at(0), CheckpointerInput::Executed(Seq(5)));
     assert_eq!(effects(&mut replica, asks(1, 0)).len(), 1);
