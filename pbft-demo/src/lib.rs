@@ -7,6 +7,7 @@
 //! | [`cli`] | the commands |
 //! | `http` | the counters over HTTP |
 //! | `admin`, [`report`], `metrics`, [`ask`](mod@ask) | where a replica stands, told and asked |
+//! | `load`, `unreplicated` | closed loops of clients, and the same service without replication to compare with |
 //! | `unix` | all that only Unix has |
 
 mod admin;
@@ -16,9 +17,11 @@ pub mod config;
 mod failure;
 mod http;
 mod invoke;
+mod load;
 mod metrics;
 pub mod report;
 pub mod service;
 mod unix;
+mod unreplicated;
 
 pub use failure::Failure;

@@ -256,14 +256,36 @@ impl<T: Transport> ClientBuilder<T> {
     /// # Errors
     /// As [`ReplicaBuilder::start`].
     pub fn start(self) -> Result<Addr<Client>, StartError> {
+        self.check()?;
         let Self { group, id, identity, tuning, transport } = self;
-        group.check()?;
-        if group.clients.get(&id) != Some(&identity.public_key()) {
-            return Err(StartError::Identity(format!("client {id}")));
-        }
         thread::spawn(format!("pbft-client-{id}"), move || {
             start_client(group, id, identity, tuning, transport)
         })
+    }
+
+    /// Starts the client on the arbiter of the caller: many clients share one thread, and a caller there
+    /// saves a wake-up of another thread per mail. The client ends with the arbiter.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and where no actix system runs on this thread.
+    pub fn start_here(self) -> Result<Addr<Client>, StartError> {
+        self.check()?;
+        if actix_rt::Arbiter::try_current().is_none() {
+            let why = "no actix system runs on this thread; start one first, or use `start`";
+            return Err(StartError::Thread(why.to_owned()));
+        }
+        let Self { group, id, identity, tuning, transport } = self;
+        let (client, ended) = start_client(group, id, identity, tuning, transport)?;
+        actix_rt::spawn(ended);
+        Ok(client)
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        self.group.check()?;
+        if self.group.clients.get(&self.id) != Some(&self.identity.public_key()) {
+            return Err(StartError::Identity(format!("client {}", self.id)));
+        }
+        Ok(())
     }
 }
 

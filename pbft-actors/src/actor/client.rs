@@ -1,20 +1,21 @@
 //! The address of a client: invoke operations, ask for outcomes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use slab::Slab;
 use tokio::sync::oneshot;
 
+use super::answer::{Answer, Told, Waiter};
 use super::builder::{ClientBuilder, GroupConfig, NotChosen};
 use super::clock;
 use super::transport::{Outbound, Outlet};
 use crate::crypto::Identity;
 use crate::message::Peer;
 use crate::role::To;
-use crate::roles::client::{self as role, ClientInput, ClientStep, Committed, Completion, InvokeError};
+use crate::roles::client::{self as role, ClientInput, ClientStep, Committed, InvokeError};
 use crate::types::{ClientId, Millis, Monotonic, Quorums, RequestId};
 
 /// How long an invocation waits for its outcome unless it says otherwise.
@@ -47,6 +48,22 @@ impl Invoke {
     }
 }
 
+/// Orders many operations in one mail, and has their outcomes told in as few: where a caller has
+/// hundreds outstanding this costs a tenth of as many [`Invoke`]s.
+#[derive(Message, Clone, Debug)]
+#[rtype(result = "()")]
+pub struct InvokeMany {
+    /// Each operation with a token of the caller's own, which comes back with its outcome.
+    pub invocations: Vec<(u64, Invoke)>,
+    /// Who is told.
+    pub to: Recipient<Outcomes>,
+}
+
+/// Outcomes of operations that [`InvokeMany`] ordered, in the order in which they became known.
+#[derive(Message, Debug)]
+#[rtype(result = "()")]
+pub struct Outcomes(pub Vec<(u64, Result<Committed, InvokeError>)>);
+
 /// Asks for the outcome of a request that was reported as unknown.
 #[derive(Message, Clone, Copy, Debug)]
 #[rtype(result = "Result<Committed, InvokeError>")]
@@ -76,8 +93,10 @@ pub struct Client {
     quorums: Quorums,
     role: role::Client,
     outlet: Option<Box<dyn Outlet>>,
-    waiting: BTreeMap<u64, oneshot::Sender<Completion>>,
-    next_token: u64,
+    /// Whom each outcome is for, by the token that the role knows it by.
+    waiting: Slab<Waiter>,
+    /// Outcomes that are told when this mail is handled.
+    told: Told,
     outbound: Vec<Outbound>,
     flush_planned: bool,
     wake: Option<(SpawnHandle, Monotonic)>,
@@ -103,8 +122,8 @@ impl Client {
             quorums,
             role,
             outlet: None,
-            waiting: BTreeMap::new(),
-            next_token: 0,
+            waiting: Slab::new(),
+            told: Told::default(),
             outbound: Vec::new(),
             flush_planned: false,
             wake: None,
@@ -113,12 +132,22 @@ impl Client {
         }
     }
 
-    fn feed(&mut self, input: ClientInput, context: &mut Context<Self>) {
-        let step = self.role.on_input(clock::monotonic(), input);
-        self.apply(step, context);
+    fn feed(&mut self, inputs: impl IntoIterator<Item = ClientInput>, context: &mut Context<Self>) {
+        let now = clock::monotonic();
+        for input in inputs {
+            let step = self.role.on_input(now, input);
+            self.apply(step);
+        }
+        self.told.deliver();
+        if !self.outbound.is_empty() && !self.flush_planned {
+            // After the mailbox has drained: one write for all that came in one go.
+            self.flush_planned = true;
+            context.notify(Flush);
+        }
+        self.plan_wake(context);
     }
 
-    fn apply(&mut self, step: ClientStep, context: &mut Context<Self>) {
+    fn apply(&mut self, step: ClientStep) {
         for (to, message) in step.sends {
             let to = match to {
                 To::Replica(id) => vec![Peer::Replica(id)],
@@ -129,17 +158,10 @@ impl Client {
             self.outbound.push(Outbound { to, payload: message.payload() });
         }
         for (token, completion) in step.completions {
-            if let Some(sender) = self.waiting.remove(&token) {
-                // Whoever asked may have given up waiting.
-                let _given_up = sender.send(completion);
+            if let Some(waiter) = self.waiting.try_remove(token as usize) {
+                waiter.complete(completion, &mut self.told);
             }
         }
-        if !self.outbound.is_empty() && !self.flush_planned {
-            // After the mailbox has drained: one write for all that came in one go.
-            self.flush_planned = true;
-            context.notify(Flush);
-        }
-        self.plan_wake(context);
     }
 
     fn plan_wake(&mut self, context: &mut Context<Self>) {
@@ -153,17 +175,30 @@ impl Client {
         let wait = Duration::from_micros(next.micros_since(clock::monotonic()).max(1_000));
         let handle = context.run_later(wait, |client, context| {
             client.wake = None;
-            client.feed(ClientInput::Tick, context);
+            client.feed([ClientInput::Tick], context);
         });
         self.wake = Some((handle, next));
     }
 
-    fn expect(&mut self) -> (u64, oneshot::Receiver<Completion>) {
-        let token = self.next_token;
-        self.next_token += 1;
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.insert(token, sender);
-        (token, receiver)
+    fn expect(&mut self, waiter: Waiter) -> u64 {
+        self.waiting.insert(waiter) as u64
+    }
+}
+
+impl Invoke {
+    /// The service's own bytes.
+    pub fn operation(&self) -> &Bytes {
+        &self.operation
+    }
+
+    /// Whether it goes to the service's `query`.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    fn input(self, token: u64) -> ClientInput {
+        let Invoke { operation, read_only, timeout } = self;
+        ClientInput::Invoke { token, operation, read_only, timeout: millis(timeout) }
     }
 }
 
@@ -180,6 +215,10 @@ impl Actor for Client {
     }
 
     fn stopped(&mut self, _context: &mut Self::Context) {
+        for waiter in self.waiting.drain() {
+            waiter.complete(Err(InvokeError::Stopped), &mut self.told);
+        }
+        self.told.deliver();
         if let Some(outlet) = self.outlet.take() {
             outlet.close();
         }
@@ -190,23 +229,38 @@ impl Actor for Client {
 }
 
 impl Handler<Invoke> for Client {
-    type Result = ResponseFuture<Result<Committed, InvokeError>>;
+    type Result = Answer;
 
     fn handle(&mut self, invoke: Invoke, context: &mut Self::Context) -> Self::Result {
-        let (token, receiver) = self.expect();
-        let Invoke { operation, read_only, timeout } = invoke;
-        self.feed(ClientInput::Invoke { token, operation, read_only, timeout: millis(timeout) }, context);
-        Box::pin(async move { receiver.await.unwrap_or(Err(InvokeError::Stopped)) })
+        let (answer, waiter) = Answer::expected();
+        let token = self.expect(waiter);
+        self.feed([invoke.input(token)], context);
+        answer
+    }
+}
+
+impl Handler<InvokeMany> for Client {
+    type Result = ();
+
+    fn handle(&mut self, many: InvokeMany, context: &mut Self::Context) {
+        let InvokeMany { invocations, to } = many;
+        let mut inputs = Vec::with_capacity(invocations.len());
+        for (token, invoke) in invocations {
+            let token = self.expect(Waiter::Told { to: to.clone(), token });
+            inputs.push(invoke.input(token));
+        }
+        self.feed(inputs, context);
     }
 }
 
 impl Handler<Ask> for Client {
-    type Result = ResponseFuture<Result<Committed, InvokeError>>;
+    type Result = Answer;
 
     fn handle(&mut self, ask: Ask, context: &mut Self::Context) -> Self::Result {
-        let (token, receiver) = self.expect();
-        self.feed(ClientInput::Ask { token, id: ask.id, timeout: millis(ask.timeout) }, context);
-        Box::pin(async move { receiver.await.unwrap_or(Err(InvokeError::Stopped)) })
+        let (answer, waiter) = Answer::expected();
+        let token = self.expect(waiter);
+        self.feed([ClientInput::Ask { token, id: ask.id, timeout: millis(ask.timeout) }], context);
+        answer
     }
 }
 
@@ -214,9 +268,7 @@ impl Handler<Inputs> for Client {
     type Result = ();
 
     fn handle(&mut self, inputs: Inputs, context: &mut Self::Context) {
-        for input in inputs.0 {
-            self.feed(input, context);
-        }
+        self.feed(inputs.0, context);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The actix carrier: each role in an actor of its own, a hub through which every step's effects
 //! pass in order, and the two addresses an application holds: [`Replica`] and [`Client`].
 
+mod answer;
 mod builder;
 mod client;
 mod clock;
@@ -21,8 +22,9 @@ mod thread;
 pub mod transport;
 mod writer;
 
+pub use answer::Answer;
 pub use builder::{ClientBuilder, GroupConfig, NotChosen, ReplicaBuilder, StartError};
-pub use client::{Ask, Client, Invoke, StopClient};
+pub use client::{Ask, Client, Invoke, InvokeMany, Outcomes, StopClient};
 pub use inspect::{SavedState, StateSummary};
 pub use loopback::Loopback;
 pub use replica::{

@@ -2,6 +2,7 @@
 
 mod counter;
 mod init;
+mod load;
 mod log;
 mod replica;
 mod state;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::Failure;
+pub(crate) use replica::{data_directory, open};
 
 /// A replicated counter service that goes on while a third of its replicas fail in any way.
 ///
@@ -45,6 +47,11 @@ pub enum Command {
     Status(StatusArgs),
     /// Look at the directory of a replica that does not run
     State(StateArgs),
+    /// Measure: clients that have so many operations outstanding all the time
+    Load(LoadArgs),
+    /// Serve the counters without replication, for `load` to compare with
+    #[command(hide = true)]
+    Unreplicated(UnreplicatedArgs),
 }
 
 /// What `up` takes.
@@ -182,6 +189,65 @@ pub enum StateAction {
     },
 }
 
+/// What `load` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["config", "local"]))]
+pub struct LoadArgs {
+    /// The cluster file of a cluster that runs; the clients' keys are keys/client-I.key next to it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Start a cluster for the load: a process per replica, on loopback TCP
+    #[arg(long)]
+    pub local: bool,
+    /// Replicas of the cluster that is started [default: 4]
+    #[arg(long, value_name = "N", conflicts_with = "config")]
+    pub replicas: Option<u8>,
+    /// Keep the state of the cluster that is started in memory only
+    #[arg(long, conflicts_with = "config")]
+    pub memory: bool,
+    /// Start threads of this process in place of processes
+    #[arg(long, conflicts_with = "config")]
+    pub in_process: bool,
+    /// Measure one unreplicated server with the same service and transport in place of the cluster
+    #[arg(long, conflicts_with_all = ["config", "compare"])]
+    pub unreplicated: bool,
+    /// Measure the unreplicated server, too, under each load, and show the ratios
+    #[arg(long, conflicts_with = "config")]
+    pub compare: bool,
+    /// Clients, each with connections of its own
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub clients: u32,
+    /// Operations that each client has outstanding; several numbers for one run each
+    #[arg(long, value_name = "W,..", default_value = "1", value_delimiter = ',', value_parser = load::at_least_one)]
+    pub outstanding: Vec<usize>,
+    /// How long each run is measured, in seconds
+    #[arg(long, value_name = "S", default_value = load::MEASURED_DEFAULT, value_parser = seconds)]
+    pub seconds: Duration,
+    /// How long each run goes on before that, in seconds
+    #[arg(long, value_name = "S", default_value = load::WARM_UP_DEFAULT, value_parser = load::seconds_or_none)]
+    pub warm_up: Duration,
+    /// Length of each operation, in bytes; at least 5 with --reply-bytes
+    #[arg(long, value_name = "A", default_value_t = 0)]
+    pub op_bytes: usize,
+    /// Length of each answer, in bytes
+    #[arg(long, value_name = "B", default_value_t = 0)]
+    pub reply_bytes: u32,
+    /// Operations that only read
+    #[arg(long)]
+    pub read_only: bool,
+    /// Print one JSON line per run, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `unreplicated` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct UnreplicatedArgs {
+    /// The cluster file; the server is replica 0
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
 impl Cli {
     /// Does what the command line says.
     ///
@@ -196,6 +262,8 @@ impl Cli {
             Some(Command::Counter(args)) => counter::run(args),
             Some(Command::Status(args)) => status::run(args),
             Some(Command::State(args)) => state::run(args),
+            Some(Command::Load(args)) => load::run(args),
+            Some(Command::Unreplicated(args)) => load::serve_unreplicated(args),
         }
     }
 }

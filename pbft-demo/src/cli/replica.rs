@@ -25,11 +25,11 @@ pub(super) fn run(args: ReplicaArgs) -> Result<(), Failure> {
 
 /// Where a replica keeps its journal and its state unless it is told another place: beside the cluster
 /// file.
-pub(super) fn data_directory(cluster_file: &Path, id: ReplicaId) -> PathBuf {
+pub(crate) fn data_directory(cluster_file: &Path, id: ReplicaId) -> PathBuf {
     cluster_file.parent().unwrap_or(Path::new("")).join("data").join(id.to_string())
 }
 
-pub(super) fn open(directory: &Path) -> Result<Durable, Failure> {
+pub(crate) fn open(directory: &Path) -> Result<Durable, Failure> {
     Durable::open(directory).map_err(|error| {
         Failure::new(
             error.to_string(),

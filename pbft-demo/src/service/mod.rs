@@ -3,8 +3,9 @@
 //! All of its state is one ordered map from name to value. An operation that would overflow, or whose
 //! name is no name, is refused and changes nothing. [`Operation::Panic`] is there to show that an
 //! operation that panics is answered like any other and takes no replica down; no HTTP request leads
-//! to it.
+//! to it. [`Nothing`] does nothing, for loads.
 
+mod nothing;
 mod operation;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use pbft_actors::ports::service::{Execution, Query, Service};
 use pbft_actors::ports::state::{Map, State};
 use pbft_actors::types::{Seq, Wall};
 
+pub use nothing::Nothing;
 pub use operation::{Counter, Listing, NAME_BYTES_MAX, Operation, check_name};
 
 /// Most counters in one answer to [`Operation::List`].
@@ -37,7 +39,7 @@ impl Counters {
 
 impl Service for Counters {
     const NAME: &'static str = "counters";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn execute(
         &self,
@@ -45,6 +47,9 @@ impl Service for Counters {
         context: &Execution<'_>,
         operation: &[u8],
     ) -> Result<Bytes, Refusal> {
+        if let Some(answer) = Nothing::answer(operation) {
+            return answer;
+        }
         let Execution { seq, time, .. } = *context;
         match decode(operation)? {
             Operation::Add { name, by } => {
@@ -58,6 +63,9 @@ impl Service for Counters {
     }
 
     fn query(&self, state: &State, context: &Query, operation: &[u8]) -> Result<Bytes, Refusal> {
+        if let Some(answer) = Nothing::answer(operation) {
+            return answer;
+        }
         read(state, context.seq, context.time, decode(operation)?)
     }
 }

@@ -1,0 +1,114 @@
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use pbft_actors::actor::InvokeMany;
+use serde::Serialize;
+
+use super::caller::{Caller, Run};
+use super::cpu::Processes;
+use crate::Failure;
+use crate::invoke::explain;
+use crate::service::Nothing;
+
+/// What every client does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Operations that each client has outstanding.
+    pub(crate) outstanding: usize,
+    /// Their sizes.
+    pub(crate) operation: Nothing,
+    /// Whether they only read.
+    pub(crate) read_only: bool,
+    /// Time before anything counts.
+    pub(crate) warm_up: Duration,
+    /// Time that counts.
+    pub(crate) measured: Duration,
+}
+
+/// What came of one run.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub(crate) struct Figures {
+    /// `cluster` or `unreplicated`.
+    pub(crate) target: &'static str,
+    pub(crate) replicas: usize,
+    pub(crate) clients: usize,
+    /// Per client.
+    pub(crate) outstanding: usize,
+    pub(crate) op_bytes: usize,
+    pub(crate) reply_bytes: u32,
+    pub(crate) read_only: bool,
+    pub(crate) seconds: f64,
+    pub(crate) ops: u64,
+    pub(crate) ops_per_s: f64,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    pub(crate) p999_us: u64,
+    pub(crate) errors: u64,
+    /// Processor time per operation, microseconds: of servers and clients.
+    pub(crate) cpu_us_per_op: Option<f64>,
+    /// Of the clients' process alone.
+    pub(crate) client_cpu_us_per_op: f64,
+}
+
+/// Has every client execute one operation, so that all are connected.
+///
+/// # Errors
+/// An operation without a result.
+pub(crate) async fn connect(clients: &[Recipient<InvokeMany>], load: &Load) -> Result<(), Failure> {
+    let run = start(clients, load, 1);
+    run.drain().await;
+    run.tally.borrow().first_error().map_or(Ok(()), |error| Err(explain(error)))
+}
+
+/// One run. `servers` is nothing where they are on other machines.
+pub(crate) async fn measure(
+    (target, replicas): (&'static str, usize),
+    clients: &[Recipient<InvokeMany>],
+    servers: Option<&Processes>,
+    load: &Load,
+) -> Figures {
+    let run = start(clients, load, load.outstanding);
+    tokio::time::sleep(load.warm_up).await;
+    let own = Processes::default();
+    let processes = servers.unwrap_or(&own);
+    let (began, cpu) = (Instant::now(), processes.cpu_time());
+    run.tally.borrow_mut().reset();
+    tokio::time::sleep(load.measured).await;
+    let figures = {
+        let (seconds, tally) = (began.elapsed().as_secs_f64(), run.tally.borrow());
+        let after = processes.cpu_time();
+        let operations = tally.operations();
+        let per_operation = |time: Duration| time.as_secs_f64() * 1e6 / operations.max(1) as f64;
+        let client = after.own.saturating_sub(cpu.own);
+        let all = after.servers.saturating_sub(cpu.servers) + client;
+        Figures {
+            target,
+            replicas,
+            clients: clients.len(),
+            outstanding: load.outstanding,
+            op_bytes: load.operation.encode().len(),
+            reply_bytes: load.operation.reply_bytes,
+            read_only: load.read_only,
+            seconds,
+            ops: operations,
+            ops_per_s: operations as f64 / seconds,
+            p50_us: tally.quantile_micros(0.5),
+            p99_us: tally.quantile_micros(0.99),
+            p999_us: tally.quantile_micros(0.999),
+            errors: tally.errors(),
+            cpu_us_per_op: servers.map(|_| per_operation(all)),
+            client_cpu_us_per_op: per_operation(client),
+        }
+    };
+    run.drain().await;
+    figures
+}
+
+fn start(clients: &[Recipient<InvokeMany>], load: &Load, outstanding: usize) -> Rc<Run> {
+    let run = Run::new(load.operation.encode(), load.read_only);
+    for client in clients {
+        Caller::start(&run, client.clone(), outstanding);
+    }
+    run
+}
