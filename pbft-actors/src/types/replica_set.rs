@@ -19,6 +19,11 @@ impl ReplicaSet {
         new
     }
 
+    /// Removes a replica.
+    pub fn remove(&mut self, id: ReplicaId) {
+        self.0 &= !1_u32.checked_shl(u32::from(id.0)).unwrap_or(0);
+    }
+
     /// Whether the replica is in the set.
     pub fn contains(self, id: ReplicaId) -> bool {
         self.0 & 1_u32.checked_shl(u32::from(id.0)).unwrap_or(0) != 0

@@ -1,7 +1,9 @@
 //! The client's side of the protocol (PROTOCOL 4): one session, many requests outstanding, and an
 //! answer that a correct replica vouches for.
 
+mod candidates;
 mod outstanding;
+mod sent;
 mod session;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +18,7 @@ use crate::types::{
     ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View,
 };
 use outstanding::Outstanding;
+use sent::Sent;
 use session::Session;
 
 /// Results of requests that nobody waited for any more, kept to be asked for.
@@ -169,12 +172,18 @@ pub(crate) struct Client {
     keys: Vec<Option<RequestKeys>>,
     session: Session,
     queued: VecDeque<Queued>,
-    outstanding: BTreeMap<Timestamp, Outstanding>,
+    outstanding: Sent<Outstanding>,
     next: Timestamp,
+    /// Nothing sent or queued is due before this time.
+    due: Option<Monotonic>,
+    /// What is due is not sent again before this time.
+    resend_from: Monotonic,
     /// Outcomes that nobody waited for when they came.
     late: BTreeMap<RequestId, Completion>,
     /// The view that each replica last told.
     views: BTreeMap<ReplicaId, View>,
+    /// The (f+1)-th highest of these: at least one correct replica is there.
+    view: View,
     draws: u64,
 }
 
@@ -185,10 +194,13 @@ impl Client {
             session: Session::closed(config.first_session),
             config,
             queued: VecDeque::new(),
-            outstanding: BTreeMap::new(),
+            outstanding: Sent::default(),
             next: Timestamp(1),
+            due: None,
+            resend_from: Monotonic(0),
             late: BTreeMap::new(),
             views: BTreeMap::new(),
+            view: View::default(),
             draws: 0,
         }
     }
@@ -204,6 +216,7 @@ impl Client {
                     step.completions.push((token, Err(InvokeError::TooLarge { length, limit })));
                 } else {
                     let deadline = now.plus(timeout);
+                    self.note_due(deadline);
                     self.queued.push_back(Queued { token, operation, read_only, deadline });
                 }
             }
@@ -220,11 +233,14 @@ impl Client {
         step
     }
 
-    /// When time alone makes something happen next.
+    /// When time alone may make something happen next. What it was for may be gone by then: it is found
+    /// out then, not at every reply.
     pub(crate) fn next_wake(&self) -> Option<Monotonic> {
-        let sent = self.outstanding.values().map(Outstanding::next_wake);
-        let queued = self.queued.iter().map(|queued| queued.deadline);
-        sent.chain(queued).chain(self.session.next_wake()).min()
+        self.due.into_iter().chain(self.session.next_wake()).min()
+    }
+
+    fn note_due(&mut self, at: Monotonic) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// The keys shared with the replicas.
@@ -239,11 +255,15 @@ impl Client {
         self.session.open_number()
     }
 
-    /// The (f+1)-th highest view that replicas told: at least one correct one is there.
-    fn view(&self) -> View {
-        let mut views: Vec<View> = self.views.values().copied().collect();
-        views.sort_unstable_by(|a, b| b.cmp(a));
-        views.get(self.config.quorums.weak() - 1).copied().unwrap_or_default()
+    /// A replica told its view.
+    fn on_view(&mut self, replica: ReplicaId, view: View) {
+        let seen = self.views.entry(replica).or_default();
+        if view > *seen {
+            *seen = view;
+            let mut views: Vec<View> = self.views.values().copied().collect();
+            views.sort_unstable_by(|a, b| b.cmp(a));
+            self.view = views.get(self.config.quorums.weak() - 1).copied().unwrap_or_default();
+        }
     }
 
     /// Opens a session if needed and sends what the window allows.
@@ -256,7 +276,7 @@ impl Client {
             return;
         };
         while !self.queued.is_empty() {
-            let lowest = self.outstanding.keys().next().copied().unwrap_or(self.next);
+            let lowest = self.outstanding.lowest().unwrap_or(self.next);
             if self.next.0 >= lowest.0.saturating_add(self.config.client_window) {
                 return;
             }
@@ -267,6 +287,7 @@ impl Client {
             let mut sent =
                 Outstanding::new(id, lowest.min(timestamp), queued, now.plus(self.config.tuning.retry));
             self.send_first(&mut sent, step);
+            self.note_due(sent.next_wake());
             self.outstanding.insert(timestamp, sent);
         }
     }
@@ -281,6 +302,10 @@ impl Client {
             !late
         });
         self.retry_outstanding(now, step);
+        let sent = self.outstanding.iter().map(|(_, sent)| sent.next_wake());
+        let due = sent.chain(self.queued.iter().map(|queued| queued.deadline)).min();
+        // What is still due now waits for others to be sent again first.
+        self.due = due.map(|due| if due <= now { self.resend_from } else { due });
     }
 
     fn on_ask(&mut self, now: Monotonic, token: u64, id: RequestId, timeout: Millis, step: &mut ClientStep) {
@@ -288,16 +313,19 @@ impl Client {
             step.completions.push((token, completion.clone()));
             return;
         }
-        match self.outstanding.get_mut(&id.timestamp).filter(|sent| sent.id() == id && sent.token.is_none()) {
-            Some(sent) => sent.wait(token, now.plus(timeout)),
+        let deadline = now.plus(timeout);
+        match self.outstanding.get_mut(id.timestamp).filter(|sent| sent.id() == id && sent.token.is_none()) {
+            Some(sent) => {
+                sent.wait(token, deadline);
+                self.note_due(deadline);
+            }
             None => step.completions.push((token, Err(InvokeError::NoSuchRequest { id }))),
         }
     }
 
     fn on_reply(&mut self, now: Monotonic, reply: &Verified<Reply>, step: &mut ClientStep) {
         let Peer::Replica(replica) = reply.from() else { return };
-        let seen = self.views.entry(replica).or_default();
-        *seen = reply.view.max(*seen);
+        self.on_view(replica, reply.view);
         if reply.request.client != self.config.id {
             return;
         }
@@ -306,13 +334,13 @@ impl Client {
             return;
         }
         let quorums = self.config.quorums;
-        let Some(sent) = self.outstanding.get_mut(&reply.request.timestamp) else { return };
+        let Some(sent) = self.outstanding.get_mut(reply.request.timestamp) else { return };
         if sent.id() != reply.request {
             return;
         }
         let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else { return };
         let timestamp = reply.request.timestamp;
-        let Some(sent) = self.outstanding.remove(&timestamp) else { return };
+        let Some(sent) = self.outstanding.remove(timestamp) else { return };
         let id = sent.id();
         let completion = match outcome {
             Outcome::Done(result) => Ok(Committed { id, seq, result }),
@@ -345,7 +373,7 @@ impl Client {
         }
         self.session = Session::closed(SessionId(session.0.saturating_add(1)));
         self.next = Timestamp(1);
-        for (_, sent) in std::mem::take(&mut self.outstanding) {
+        for sent in std::mem::take(&mut self.outstanding).into_values() {
             let id = sent.id();
             self.complete(sent, Err(InvokeError::SessionClosed { id }), step);
         }

@@ -1,7 +1,13 @@
 //! Requests on their way: sending, collecting replies, sending again.
 
+use super::candidates::Candidates;
 use super::*;
 use crate::message::{Hints, Operation, Request};
+
+/// Requests that are sent again, signed, at one time: some 1 ms of work here and 2 ms at each replica,
+const RESENDS_AT_ONCE_MAX: usize = 32;
+/// and the rest before the next ones.
+const RESEND_PAUSE: Millis = Millis(10);
 
 /// A request that was sent and is not answered.
 pub(super) struct Outstanding {
@@ -16,9 +22,7 @@ pub(super) struct Outstanding {
     signed_at: Option<Monotonic>,
     /// A BUSY has put the next sending off already: a liar must not do so for ever.
     postponed: bool,
-    replies: BTreeMap<ReplicaId, (Digest, Seq, bool)>,
-    /// Full outcomes by digest, from whoever sent one.
-    outcomes: BTreeMap<ReplicaId, (Seq, Outcome)>,
+    replies: Candidates,
 }
 
 impl Outstanding {
@@ -39,8 +43,7 @@ impl Outstanding {
             wait: Millis(0),
             signed_at: None,
             postponed: false,
-            replies: BTreeMap::new(),
-            outcomes: BTreeMap::new(),
+            replies: Candidates::default(),
         }
     }
 
@@ -59,30 +62,17 @@ impl Outstanding {
         self.deadline = deadline;
     }
 
-    /// Counts a reply; the outcome once weak-many committed ones, or Q of which some are tentative,
-    /// match and one of them came in full.
+    /// Counts a reply; the outcome once enough match.
     pub(super) fn on_reply(
         &mut self,
         quorums: Quorums,
         replica: ReplicaId,
         reply: &Reply,
     ) -> Option<(Seq, Outcome)> {
-        use crate::message::ReplyResult;
         if reply.request_digest != self.digest {
             return None;
         }
-        let digest = reply.result.digest(reply.request_digest);
-        self.replies.insert(replica, (digest, reply.seq, reply.tentative));
-        if let ReplyResult::Full(outcome) = &reply.result {
-            self.outcomes.insert(replica, (reply.seq, outcome.clone()));
-        }
-        let matching = self.replies.values().filter(|(other, seq, _)| *other == digest && *seq == reply.seq);
-        let committed = matching.clone().filter(|(_, _, tentative)| !tentative).count();
-        if committed < quorums.weak() && matching.count() < quorums.quorum() {
-            return None;
-        }
-        let full = self.outcomes.values().find(|(_, outcome)| outcome.digest(self.digest) == digest);
-        full.map(|(_, outcome)| (reply.seq, outcome.clone()))
+        self.replies.on_reply(quorums, replica, reply)
     }
 }
 
@@ -97,7 +87,7 @@ impl Client {
             Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints)
         };
         sent.digest = *request.digest();
-        let primary = self.config.quorums.primary(self.view());
+        let primary = self.config.quorums.primary(self.view);
         step.sends.push((To::Replica(primary), Message::Request(request)));
     }
 
@@ -106,18 +96,22 @@ impl Client {
         Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
     }
 
-    /// What is due is sent to all, signed, and sent again later and later.
+    /// What is due is sent to all, signed, and sent again later and later. Not all at once: where many
+    /// are late because everyone is busy, to sign them all, and to check that, would keep everyone busy.
     pub(super) fn retry_outstanding(&mut self, now: Monotonic, step: &mut ClientStep) {
-        let due: Vec<Timestamp> =
-            self.outstanding.iter().filter(|(_, sent)| sent.next_wake() <= now).map(|(at, _)| *at).collect();
+        let due = self.outstanding.iter().filter(|(_, sent)| sent.next_wake() <= now);
+        let due: Vec<Timestamp> = due.map(|(at, _)| at).collect();
+        let mut resends = if now >= self.resend_from { RESENDS_AT_ONCE_MAX } else { 0 };
         for timestamp in due {
-            let Some(mut sent) = self.outstanding.remove(&timestamp) else { continue };
+            let Some(mut sent) = self.outstanding.remove(timestamp) else { continue };
             if sent.deadline <= now
                 && let Some(token) = sent.token.take()
             {
                 step.completions.push((token, Err(InvokeError::Unknown { id: sent.id() })));
             }
-            if sent.resend_at <= now {
+            if sent.resend_at <= now && resends > 0 {
+                resends -= 1;
+                self.resend_from = now.plus(RESEND_PAUSE);
                 step.sends.push((To::Others, Message::Request(self.signed(&sent))));
                 sent.signed_at = Some(now);
                 sent.postponed = false;
@@ -143,7 +137,7 @@ impl Client {
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;
-            if let Some(sent) = self.outstanding.get(&timestamp) {
+            if let Some(sent) = self.outstanding.get(timestamp) {
                 step.sends.push((To::Others, Message::Request(self.signed(sent))));
             }
         }
@@ -151,7 +145,7 @@ impl Client {
 
     pub(super) fn on_busy(&mut self, now: Monotonic, busy: &Verified<Busy>) {
         let wait = Millis(busy.retry_after_ms).min(self.config.tuning.retry_max);
-        if let Some(sent) = self.outstanding.get_mut(&busy.request.timestamp)
+        if let Some(sent) = self.outstanding.get_mut(busy.request.timestamp)
             && sent.id() == busy.request
             && !sent.postponed
         {
@@ -173,10 +167,73 @@ impl Client {
         keys.get_or_insert_default().insert(epoch, key);
         self.resend_opening(replica, step);
         let hints = Hints { full_reply: true, replier: replica };
-        for sent in self.outstanding.values() {
+        for (_, sent) in self.outstanding.iter() {
             let request =
                 Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints);
             step.sends.push((To::Replica(replica), Message::Request(request)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Reply, ReplyResult};
+
+    /// A client of a group of four with an open session and so many operations sent at time 0.
+    fn client_with(outstanding: u64) -> super::Client {
+        let mut client = super::Client::new(ClientConfig {
+            id: ClientId(1),
+            identity: Identity::simulated([1; 32]),
+            binding: Binding::default(),
+            quorums: Quorums::new(4).unwrap(),
+            client_window: 1_024,
+            tuning: ClientTuning::default(),
+            first_session: SessionId(1),
+            entropy: Digest([2; 32]),
+        });
+        let mut opening = Vec::new();
+        for token in 0..outstanding {
+            let (operation, timeout) = (Bytes::from_static(b"op"), Millis(60_000));
+            let invoke = ClientInput::Invoke { token, operation, read_only: false, timeout };
+            opening.extend(client.on_input(Monotonic(0), invoke).sends);
+        }
+        let [(To::Others, Message::Request(opening))] = &opening[..] else { panic!("{opening:?}") };
+        for replica in 0..2 {
+            let reply = Reply {
+                view: View(0),
+                tentative: false,
+                request: opening.id(),
+                request_digest: *opening.digest(),
+                seq: Seq(1),
+                result: ReplyResult::Full(Outcome::Opened),
+            };
+            let reply = Verified::own(Peer::Replica(ReplicaId(replica)), reply);
+            client.on_input(Monotonic(0), ClientInput::Reply(reply));
+        }
+        assert_eq!(client.outstanding.iter().count() as u64, outstanding);
+        client
+    }
+
+    #[test]
+    fn of_many_that_are_late_only_some_are_signed_at_a_time_and_each_once() {
+        let mut client = client_with(100);
+        let mut now = client.next_wake().expect("a request waits");
+        assert_eq!(now, Monotonic(0).plus(ClientTuning::default().retry));
+        let (mut sent, mut times) = (Vec::new(), Vec::new());
+        while sent.len() < 100 {
+            let step = client.on_input(now, ClientInput::Tick);
+            assert!((1..=RESENDS_AT_ONCE_MAX).contains(&step.sends.len()), "{}", step.sends.len());
+            for (to, message) in step.sends {
+                let Message::Request(request) = message else { panic!("{message:?}") };
+                assert!(to == To::Others && request.is_signed());
+                sent.push(request.id().timestamp.0);
+            }
+            times.push(now);
+            now = client.next_wake().expect("more wait");
+        }
+        assert_eq!(sent, (1..=100).collect::<Vec<u64>>());
+        assert_eq!(times.len(), 4);
+        assert!(times.windows(2).all(|pair| pair[1] == pair[0].plus(RESEND_PAUSE)), "{times:?}");
     }
 }
