@@ -109,7 +109,12 @@ where
         let effects = self.guarded(context, |driver| {
             let mut effects = Vec::new();
             for input in mails.inputs {
-                effects.extend(driver.on_input(now, input));
+                let more = driver.on_input(now, input);
+                if effects.is_empty() {
+                    effects = more;
+                } else {
+                    effects.extend(more);
+                }
             }
             effects
         });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::crypto::Digest;
+use crate::crypto::{Digest, Hasher};
 use crate::message::{Choice, Refusal};
 use crate::ports::state::State;
 use crate::types::{RequestId, Seq, Wall};
@@ -15,11 +15,32 @@ pub struct Execution<'a> {
     /// Agreed time; rises from batch to batch.
     pub time: Wall,
     /// Agreed random seed of this operation.
-    pub seed: Digest,
+    pub seed: Seed,
     /// What the service's own [`Service::propose`] added.
     pub extra: &'a Bytes,
     /// Whose request it is; unique for ever.
     pub request: RequestId,
+}
+
+/// An agreed random seed, one for each operation. Hashed only for a service that asks for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seed {
+    batch: Digest,
+    position: u64,
+}
+
+impl Seed {
+    /// The seed of the operation at a position, from 0, of a batch with this agreed seed.
+    pub fn new(batch: Digest, position: u64) -> Self {
+        Self { batch, position }
+    }
+
+    /// Its 32 bytes.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new("pbft operation seed");
+        hasher.part(&self.batch.0).number(self.position);
+        hasher.finish()
+    }
 }
 
 /// What is known where the state is only read.

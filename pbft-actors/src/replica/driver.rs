@@ -48,7 +48,12 @@ impl<R: Role> Driver<R> {
             };
         }
         let records = out.effects.iter().any(|effect| matches!(effect, Effect::Persist(_)));
-        effects.extend(out.effects);
+        // As a rule nothing was due before: then nothing is moved.
+        if effects.is_empty() {
+            *effects = out.effects;
+        } else {
+            effects.extend(out.effects);
+        }
         if records {
             effects.push(Effect::StepEnd);
         }

@@ -58,7 +58,7 @@ impl Service for LogService {
         state.cell_mut::<u64>("length").set(position)?;
         // Agreed choices are part of the state, so that a replica with others diverges.
         state.cell_mut::<u64>("time").set(context.time.0)?;
-        state.cell_mut::<[u8; 32]>("seed").set(context.seed.0)?;
+        state.cell_mut::<[u8; 32]>("seed").set(context.seed.digest().0)?;
         match behaviour {
             1 => Err(Refusal::new(REFUSED_ON_PURPOSE, "as asked")),
             3 => {

@@ -131,6 +131,7 @@ fn number(bytes: &[u8]) -> Result<i64, Refusal> {
 #[cfg(test)]
 mod tests {
     use pbft_actors::crypto::Digest;
+    use pbft_actors::ports::service::Seed;
     use pbft_actors::ports::state::StateLimits;
     use pbft_actors::types::{ClientId, RequestId, SessionId, Timestamp};
 
@@ -143,7 +144,13 @@ mod tests {
     fn execute(state: &mut State, operation: &Operation) -> Result<Bytes, Refusal> {
         let request = RequestId { client: ClientId(0), session: SessionId(1), timestamp: Timestamp(1) };
         let extra = Bytes::new();
-        let context = Execution { seq: Seq(7), time: Wall(9), seed: Digest([0; 32]), extra: &extra, request };
+        let context = Execution {
+            seq: Seq(7),
+            time: Wall(9),
+            seed: Seed::new(Digest([0; 32]), 0),
+            extra: &extra,
+            request,
+        };
         Counters.execute(state, &context, &operation.encode())
     }
 

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use pbft_actors::actor::transport::{Connected, Gate, Outbound, Outlet, Transport};
 use pbft_actors::crypto::{Digest, PublicKey};
 use pbft_actors::message::{Frame, Kind, Payload, Peer, Refusal};
-use pbft_actors::ports::service::{Execution, Query, Service};
+use pbft_actors::ports::service::{Execution, Query, Seed, Service};
 use pbft_actors::ports::state::State;
 use pbft_actors::types::{ClientId, RequestId, Seq, SessionId, Timestamp, Wall};
 use pbft_net::{Listen, Tcp, TcpConfig};
@@ -77,7 +77,8 @@ impl Serving {
             return Counters.query(&self.state, &Query { seq, time }, operation);
         }
         let request = RequestId { client: ClientId(0), session: SessionId(0), timestamp: Timestamp(seq.0) };
-        let context = Execution { seq, time, seed: Digest::default(), extra: &Bytes::new(), request };
+        let context =
+            Execution { seq, time, seed: Seed::new(Digest::default(), seq.0), extra: &Bytes::new(), request };
         Counters.execute(&mut self.state, &context, operation)
     }
 }

@@ -150,9 +150,12 @@ impl ClientTable {
         }
         if request.answered_below() > session.floor {
             session.floor = request.answered_below();
-            let kept = session.executed.split_off(&session.floor);
-            let answered = std::mem::replace(&mut session.executed, kept);
-            client.result_bytes -= answered.values().map(|executed| executed.bytes).sum::<u64>();
+            // As a rule one or two: cheaper than to split the map.
+            while let Some(lowest) = session.executed.first_entry()
+                && *lowest.key() < session.floor
+            {
+                client.result_bytes -= lowest.remove().bytes;
+            }
             changes.floors.insert((id.client, id.session), session.floor);
             self.dirty.insert(id.client);
         }

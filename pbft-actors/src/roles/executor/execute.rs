@@ -4,9 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::client_table::{TableChanges, Verdict};
 use super::*;
-use crate::crypto::Hasher;
 use crate::message::{Choice, OPERATION_BYTES_MAX, Refusal};
-use crate::ports::service::{Execution, Query};
+use crate::ports::service::{Execution, Query, Seed};
 use crate::role::{Event, Finished};
 
 impl Executor {
@@ -95,12 +94,10 @@ impl Executor {
 
     /// One operation, rolled back if it refuses or panics: the same coded answer everywhere.
     fn execute_one(&mut self, seq: Seq, choice: &Choice, position: u64, request: &Request) -> Outcome {
-        let mut seed = Hasher::new("pbft operation seed");
-        seed.part(&choice.seed.0).number(position);
         let context = Execution {
             seq,
             time: self.time,
-            seed: seed.finish(),
+            seed: Seed::new(choice.seed, position),
             extra: &choice.extra,
             request: request.id(),
         };
