@@ -1,8 +1,11 @@
 //! MessagePack through rmp-serde, with limits. What is signed or MACed is always the bytes as they
 //! were received, never a second encoding.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+
+use rmp_serde::decode::Error;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Bytes that are no value of the expected kind.
@@ -32,19 +35,36 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     rmp_serde::to_vec(value).expect("the protocol's types have no map keys or lengths that MessagePack lacks")
 }
 
+/// As [`encode`], for a value of about this many bytes: it is not moved while it grows.
+pub(crate) fn encode_large<T: Serialize + ?Sized>(value: &T, about: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(about);
+    rmp_serde::encode::write(&mut bytes, value).expect("as `encode`, and a Vec takes all");
+    bytes
+}
+
 /// Decodes a value of at most `limit` bytes that fills the input.
 ///
 /// A claimed length allocates nothing by itself: serde reserves at most 1 MiB ahead of the elements
-/// it has read, byte strings are copied from the input, and nesting is limited.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, DecodeError> {
+/// it has read, byte strings are copied or borrowed from the input, and nesting is limited.
+pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], limit: usize) -> Result<T, DecodeError> {
     if bytes.len() > limit {
         return Err(DecodeError::TooLong { length: bytes.len(), limit });
     }
-    let mut rest = bytes;
-    let mut decoder = rmp_serde::Deserializer::new(&mut rest);
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
     decoder.set_max_depth(DEPTH_MAX);
     let value = T::deserialize(&mut decoder).map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(rest.len())) }
+    // A decoder that lends does not tell what is left of its input: only at the end is there no marker.
+    match u8::deserialize(&mut decoder) {
+        Err(Error::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(value),
+        _ => Err(DecodeError::Trailing(length_after_first(bytes))),
+    }
+}
+
+/// What is left after the first value.
+fn length_after_first(mut bytes: &[u8]) -> usize {
+    let whole = bytes.len();
+    let skipped = IgnoredAny::deserialize(&mut rmp_serde::Deserializer::new(&mut bytes));
+    skipped.map_or(whole, |_| bytes.len())
 }
 
 #[cfg(test)]
@@ -63,6 +83,23 @@ mod tests {
         longer.push(0);
         assert_eq!(decode::<(u64, String)>(&longer, 100), Err(DecodeError::Trailing(1)));
         assert!(matches!(decode::<(u64, String)>(&bytes[..3], 100), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn whatever_follows_a_value_is_refused() {
+        for byte in 0..=u8::MAX {
+            for tail in [&[byte][..], &[byte, 0x91], &[byte, 1, 1, 1, 1, 1, 1, 1, 1, 1]] {
+                let bytes = [&[7], tail].concat();
+                assert_eq!(decode::<u8>(&bytes, 100), Err(DecodeError::Trailing(tail.len())), "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_lent_not_copied() {
+        let bytes = encode(&serde_bytes::Bytes::new(b"long"));
+        let lent: &[u8] = decode(&bytes, 100).unwrap();
+        assert!(std::ptr::eq(lent, &bytes[2..]));
     }
 
     #[test]

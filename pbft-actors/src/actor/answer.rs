@@ -25,7 +25,7 @@ pub(super) enum Waiter {
     /// Whoever awaits the answer to a mail.
     Asker(Rc<RefCell<Slot>>),
     /// Whoever has outcomes told.
-    Told { to: Recipient<Outcomes>, token: u64 },
+    Told { to: Rc<Recipient<Outcomes>>, token: u64 },
 }
 
 /// Outcomes to be told, one mail for each who is told.
@@ -34,7 +34,7 @@ pub(super) struct Told(Vec<Telling>);
 
 /// One mail on its way.
 struct Telling {
-    to: Recipient<Outcomes>,
+    to: Rc<Recipient<Outcomes>>,
     outcomes: Vec<(u64, Completion)>,
 }
 
@@ -77,9 +77,15 @@ impl Waiter {
 }
 
 impl Told {
-    fn add(&mut self, to: Recipient<Outcomes>, token: u64, completion: Completion) {
-        match self.0.iter_mut().find(|telling| telling.to == to) {
-            Some(telling) => telling.outcomes.push((token, completion)),
+    fn add(&mut self, to: Rc<Recipient<Outcomes>>, token: u64, completion: Completion) {
+        // Most come in runs of one mail's; to compare two addresses takes longer than all the rest.
+        let known = self.0.iter().position(|telling| Rc::ptr_eq(&telling.to, &to));
+        match known.or_else(|| self.0.iter().position(|telling| telling.to == to)) {
+            Some(at) => {
+                let telling = &mut self.0[at];
+                telling.to = to;
+                telling.outcomes.push((token, completion));
+            }
             None => self.0.push(Telling { to, outcomes: vec![(token, completion)] }),
         }
     }

@@ -1,5 +1,6 @@
 //! The address of a client: invoke operations, ask for outcomes.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Told, Waiter};
 use super::builder::{ClientBuilder, GroupConfig, NotChosen};
 use super::clock;
-use super::transport::{Outbound, Outlet};
+use super::post::Post;
+use super::transport::Outlet;
 use crate::crypto::Identity;
 use crate::message::Peer;
-use crate::role::To;
+use crate::role::{Message, To};
 use crate::roles::client::{self as role, ClientInput, ClientStep, Committed, InvokeError};
 use crate::types::{ClientId, Millis, Monotonic, Quorums, RequestId};
 
@@ -97,7 +99,7 @@ pub struct Client {
     waiting: Slab<Waiter>,
     /// Outcomes that are told when this mail is handled.
     told: Told,
-    outbound: Vec<Outbound>,
+    post: Post,
     flush_planned: bool,
     wake: Option<(SpawnHandle, Monotonic)>,
     ended: Option<oneshot::Sender<()>>,
@@ -124,7 +126,7 @@ impl Client {
             outlet: None,
             waiting: Slab::new(),
             told: Told::default(),
-            outbound: Vec::new(),
+            post: Post::default(),
             flush_planned: false,
             wake: None,
             ended: Some(ended),
@@ -139,7 +141,7 @@ impl Client {
             self.apply(step);
         }
         self.told.deliver();
-        if !self.outbound.is_empty() && !self.flush_planned {
+        if !self.post.is_empty() && !self.flush_planned {
             // After the mailbox has drained: one write for all that came in one go.
             self.flush_planned = true;
             context.notify(Flush);
@@ -149,13 +151,17 @@ impl Client {
 
     fn apply(&mut self, step: ClientStep) {
         for (to, message) in step.sends {
-            let to = match to {
-                To::Replica(id) => vec![Peer::Replica(id)],
-                To::Replicas(set) => set.iter().map(Peer::Replica).collect(),
-                To::Others => self.quorums.replicas().map(Peer::Replica).collect(),
-                To::Client(_) => continue,
-            };
-            self.outbound.push(Outbound { to, payload: message.payload() });
+            match (to, message) {
+                (To::Replica(id), Message::Request(request)) => self.post.request(id, request),
+                (To::Replica(id), message) => self.post.add(vec![Peer::Replica(id)], message),
+                (To::Replicas(set), message) => {
+                    self.post.add(set.iter().map(Peer::Replica).collect(), message);
+                }
+                (To::Others, message) => {
+                    self.post.add(self.quorums.replicas().map(Peer::Replica).collect(), message);
+                }
+                (To::Client(_), _) => {}
+            }
         }
         for (token, completion) in step.completions {
             if let Some(waiter) = self.waiting.try_remove(token as usize) {
@@ -244,9 +250,10 @@ impl Handler<InvokeMany> for Client {
 
     fn handle(&mut self, many: InvokeMany, context: &mut Self::Context) {
         let InvokeMany { invocations, to } = many;
+        let to = Rc::new(to);
         let mut inputs = Vec::with_capacity(invocations.len());
         for (token, invoke) in invocations {
-            let token = self.expect(Waiter::Told { to: to.clone(), token });
+            let token = self.expect(Waiter::Told { to: Rc::clone(&to), token });
             inputs.push(invoke.input(token));
         }
         self.feed(inputs, context);
@@ -278,7 +285,7 @@ impl Handler<Flush> for Client {
     fn handle(&mut self, _flush: Flush, _context: &mut Self::Context) {
         self.flush_planned = false;
         if let Some(outlet) = &self.outlet {
-            outlet.send(std::mem::take(&mut self.outbound));
+            outlet.send(self.post.take());
         }
     }
 }

@@ -52,7 +52,12 @@ impl ReplicaGate {
         let opener = self.opener.read().unwrap_or_else(PoisonError::into_inner);
         for frame in frames {
             match opener.open(peer, frame.kind, frame.body) {
-                Ok(opened) => route(opened, &mut inbound),
+                Ok(opened) => {
+                    if let Opened::Requests(_, rejects) = &opened {
+                        rejects.iter().for_each(|reject| self.rejections.count(Some(peer), reject.name()));
+                    }
+                    route(opened, &mut inbound);
+                }
                 Err(reject) => self.rejections.count(Some(peer), reject.name()),
             }
         }
@@ -144,6 +149,9 @@ impl Gate for ClientGate {
             for frame in frames {
                 match self.opener.open(peer, frame.kind, frame.body) {
                     Ok(Opened::Reply(reply)) => inputs.push(ClientInput::Reply(reply)),
+                    Ok(Opened::Replies(replies)) => {
+                        inputs.extend(replies.into_iter().map(ClientInput::Reply));
+                    }
                     Ok(Opened::NeedSignature(need)) => inputs.push(ClientInput::NeedSignature(need)),
                     Ok(Opened::Busy(busy)) => inputs.push(ClientInput::Busy(busy)),
                     Ok(_) => self.rejections.count(Some(peer), "kind"),

@@ -4,14 +4,16 @@
 use actix::prelude::*;
 
 use super::digester::{Digested, Digester};
+use super::post::Post;
 use super::replica::{Down, Events, Replica};
 use super::role_actor::{InFlight, Mails};
-use super::transport::{Outbound, Outlet};
+use super::transport::Outlet;
 use super::writer::{Durable, StateDamaged, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, To, ViewChangerInput,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, To,
+    ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
 
@@ -76,7 +78,7 @@ pub(super) struct Hub {
     in_flight: InFlight,
     replica: Addr<Replica>,
     wired: Option<(Mailboxes, Box<dyn Outlet>)>,
-    outbound: Vec<Outbound>,
+    post: Post,
     events: Vec<Event>,
     /// Steps of this turn.
     steps: usize,
@@ -99,7 +101,7 @@ impl Hub {
             in_flight,
             replica,
             wired: None,
-            outbound: Vec::new(),
+            post: Post::default(),
             events: Vec::new(),
             steps: 0,
             batcher: Vec::new(),
@@ -144,9 +146,10 @@ impl Hub {
                 },
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
+                Effect::Send(To::Client(to), Message::Reply(reply)) => self.post.reply(to, reply),
                 Effect::Send(to, message) => {
                     let to = self.peers(to);
-                    self.outbound.push(Outbound { to, payload: message.payload() });
+                    self.post.add(to, message);
                 }
             }
         }
@@ -204,8 +207,8 @@ impl Hub {
     fn end_turn(&mut self) {
         self.steps = 0;
         if let Some((to, outlet)) = &self.wired {
-            if !self.outbound.is_empty() {
-                outlet.send(std::mem::take(&mut self.outbound));
+            if !self.post.is_empty() {
+                outlet.send(self.post.take());
             }
             self.in_flight.raise();
             to.batcher.do_send(Mails { inputs: vec![BatcherInput::TurnEnd], turn_end: true });

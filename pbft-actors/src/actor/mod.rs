@@ -13,6 +13,7 @@ mod inspect;
 mod loopback;
 #[cfg(feature = "measure")]
 pub mod measure;
+mod post;
 mod replica;
 mod role_actor;
 mod storage;

@@ -126,3 +126,70 @@ fn all_replicas_start_again_and_go_on_from_their_disks() {
         }
     });
 }
+
+/// Tokens with the sums that their operations were answered with, and in how many mails.
+#[derive(Default)]
+struct Collected {
+    outcomes: Vec<(u64, u64)>,
+    mails: usize,
+}
+
+/// Collects outcomes until all that it waits for are there.
+struct Collector {
+    collected: Collected,
+    wanted: usize,
+    done: Option<tokio::sync::oneshot::Sender<Collected>>,
+}
+
+impl Actor for Collector {
+    type Context = Context<Self>;
+}
+
+impl Handler<Outcomes> for Collector {
+    type Result = ();
+
+    fn handle(&mut self, Outcomes(outcomes): Outcomes, _: &mut Self::Context) {
+        self.collected.mails += 1;
+        for (token, outcome) in outcomes {
+            let sum = outcome.expect("a result").result[..].try_into().expect("8 bytes");
+            self.collected.outcomes.push((token, u64::from_be_bytes(sum)));
+        }
+        if self.collected.outcomes.len() == self.wanted
+            && let Some(done) = self.done.take()
+        {
+            assert!(done.send(std::mem::take(&mut self.collected)).is_ok(), "the test waits");
+        }
+    }
+}
+
+#[test]
+fn many_operations_in_one_mail_are_each_executed_once_and_told_in_few() {
+    let group = Group::new();
+    actix_rt::System::new().block_on(async {
+        let _replicas: Vec<Addr<Replica>> = (0..4).map(|id| group.start(id).expect("it starts")).collect();
+        let client = Client::builder(group.config.clone(), ClientId(0), group.identities[4].clone())
+            .transport(group.network.clone())
+            .start_here()
+            .expect("a system runs here");
+        let (done, finished) = tokio::sync::oneshot::channel();
+        let collector = Collector { collected: Collected::default(), wanted: 500, done: Some(done) }.start();
+        let invocations = (0..500).map(|token| (token + 7, Invoke::new(vec![1]))).collect();
+        client.do_send(InvokeMany { invocations, to: collector.recipient() });
+        let Collected { mut outcomes, mails } = finished.await.expect("all are told");
+        outcomes.sort_unstable();
+        assert!(outcomes.iter().map(|(token, _)| *token).eq(7..507));
+        let mut sums: Vec<u64> = outcomes.iter().map(|(_, sum)| *sum).collect();
+        sums.sort_unstable();
+        assert!(sums.into_iter().eq(1..=500), "each was executed once");
+        assert!(mails < 250, "{mails} mails for 500 outcomes");
+        assert_eq!(add(&client).await, 501);
+    });
+}
+
+#[test]
+fn a_client_needs_a_system_to_start_in() {
+    let group = Group::new();
+    let client = Client::builder(group.config.clone(), ClientId(0), group.identities[4].clone());
+    let started = client.transport(group.network.clone()).start_here();
+    assert!(started.is_err_and(|error| error.to_string().contains("no actix system")));
+}

@@ -121,10 +121,10 @@ impl Entry {
     }
 
     /// On the wire: 32 bytes are a digest, more an encoded request.
-    pub(super) fn wire(&self) -> Bytes {
+    pub(super) fn wire(&self) -> &[u8] {
         match self {
-            Self::Inline(request) => request.wire().clone(),
-            Self::Digest(digest) => Bytes::copy_from_slice(&digest.0),
+            Self::Inline(request) => request.wire(),
+            Self::Digest(digest) => &digest.0,
         }
     }
 }
@@ -159,5 +159,13 @@ impl PrePrepare {
     /// The digest of the batch.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The batch with a request in place of each entry; none if these are not the ones named.
+    pub(crate) fn batch_of(&self, requests: Vec<Request>) -> Option<Batch> {
+        let named = requests.len() == self.entries.len()
+            && requests.iter().zip(&self.entries).all(|(request, entry)| *request.digest() == entry.digest());
+        let complete = named && self.choice.is_none() == requests.is_empty();
+        complete.then(|| Batch { digest: self.digest, choice: self.choice.clone(), requests })
     }
 }

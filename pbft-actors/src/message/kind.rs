@@ -40,11 +40,15 @@ pub enum Kind {
     Busy = 18,
     /// Nodes asked for.
     NodeData = 19,
+    /// Several requests of one client.
+    Requests = 20,
+    /// Several answers to one client.
+    Replies = 21,
 }
 
 impl Kind {
     /// Every kind, by number.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Request,
         Self::NeedSignature,
         Self::PrePrepare,
@@ -64,6 +68,8 @@ impl Kind {
         Self::Recollection,
         Self::Busy,
         Self::NodeData,
+        Self::Requests,
+        Self::Replies,
     ];
 
     /// The kind with this number; unknown ones are counted, not fatal.
@@ -93,6 +99,8 @@ impl Kind {
             Self::Recollection => "recollection",
             Self::Busy => "busy",
             Self::NodeData => "node_data",
+            Self::Requests => "requests",
+            Self::Replies => "replies",
         }
     }
 }
@@ -107,6 +115,6 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(20), None);
+        assert_eq!(Kind::from_number(22), None);
     }
 }

@@ -8,6 +8,10 @@ pub const OPERATION_BYTES_MAX: usize = 1 << 20;
 pub const BATCH_REQUESTS_MAX: usize = 4_096;
 /// Largest total of encoded requests in one batch, bytes; one request of full size always fits.
 pub const BATCH_BYTES_MAX: usize = 2 << 20;
+/// Most requests or replies in one frame.
+pub const BUNDLE_MESSAGES_MAX: usize = 4_096;
+/// About how long a frame of several requests or replies may become, bytes, but for a single larger one.
+pub const BUNDLE_BYTES_MAX: usize = 256 << 10;
 /// Largest service-specific part of a choice, bytes.
 pub const CHOICE_EXTRA_BYTES_MAX: usize = 64 << 10;
 /// Largest window L that any configuration may ask for; bounds bitmaps, P and Qs.

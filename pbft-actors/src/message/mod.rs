@@ -1,6 +1,7 @@
 //! What replicas and clients say to each other, and how each message is proven (PROTOCOL 2 and 3).
 
 mod batch;
+mod bundle;
 mod checkpoint;
 mod frame;
 mod handshake;
@@ -20,6 +21,7 @@ mod view_change;
 mod vote;
 
 pub use batch::{Batch, Choice, Entry, PrePrepare};
+pub(crate) use bundle::{encode_replies, encode_requests, go_together, reply_bytes};
 pub use checkpoint::{Certificate, Checkpoint};
 pub use frame::{FRAME_OVERHEAD_BYTES, Frame, FrameError, HEADER_BYTES, LinkKeys, Payload};
 pub use handshake::{

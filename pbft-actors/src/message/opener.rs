@@ -1,23 +1,26 @@
 //! From the bytes of a frame to a message that a role may see.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes as Part;
 use thiserror::Error;
 
 use super::*;
 use crate::codec::{self, DecodeError};
 use crate::crypto::Digest;
-use crate::types::{ReplicaSet, Seq, View};
+use crate::types::{ClientId, ReplicaSet, Seq, View};
+use bundle::{decode_replies, decode_requests};
 
 /// A message whose proof was checked, by kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Opened {
     /// From a client, or forwarded; its proof is good.
     Request(Verified<Request>),
+    /// Those of a client's requests whose proof is good, and why each other one was dropped.
+    Requests(Vec<Verified<Request>>, Vec<Reject>),
     /// A replica cannot verify a request.
     NeedSignature(Verified<NeedSignature>),
     /// A proposal; each request says whether its own proof was good here.
@@ -30,6 +33,8 @@ pub enum Opened {
     Decided(Verified<Vote>),
     /// An answer.
     Reply(Verified<Reply>),
+    /// Answers.
+    Replies(Vec<Verified<Reply>>),
     /// No answer now.
     Busy(Verified<Busy>),
     /// A signed CHECKPOINT.
@@ -118,32 +123,48 @@ impl Reject {
     }
 }
 
+/// What a PRE-PREPARE adds to its entries, bytes, and what an entry adds to its own.
+const BATCH_OVERHEAD_BYTES: usize = 256;
+const ENTRY_OVERHEAD_BYTES: usize = 5;
+
 #[derive(Serialize, Deserialize)]
-struct PrePrepareWire {
+struct PrePrepareWire<'w> {
     view: View,
     seq: Seq,
     choice: Option<Choice>,
-    entries: Vec<Bytes>,
+    #[serde(borrow)]
+    entries: Vec<&'w Part>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct BatchDataWire {
+struct BatchDataWire<'w> {
     seq: Seq,
     choice: Option<Choice>,
-    requests: Vec<Bytes>,
+    #[serde(borrow)]
+    requests: Vec<&'w Part>,
 }
 
 /// Encodes a proposal.
 pub(crate) fn encode_pre_prepare(message: &PrePrepare) -> Vec<u8> {
-    let entries = message.entries.iter().map(Entry::wire).collect();
-    let choice = message.choice.clone();
-    codec::encode(&PrePrepareWire { view: message.view, seq: message.seq, choice, entries })
+    let entries: Vec<&Part> = message.entries.iter().map(|entry| Part::new(entry.wire())).collect();
+    let (choice, about) = (message.choice.clone(), batch_bytes(message.choice.as_ref(), &entries));
+    codec::encode_large(&PrePrepareWire { view: message.view, seq: message.seq, choice, entries }, about)
 }
 
 /// Encodes a batch that was asked for.
 pub(crate) fn encode_batch_data(message: &BatchData) -> Vec<u8> {
-    let requests = message.batch.requests().iter().map(|request| request.wire().clone()).collect();
-    codec::encode(&BatchDataWire { seq: message.seq, choice: message.batch.choice().cloned(), requests })
+    let requests = message.batch.requests().iter();
+    let requests: Vec<&Part> = requests.map(|request| Part::new(request.wire())).collect();
+    let choice = message.batch.choice().cloned();
+    let about = batch_bytes(choice.as_ref(), &requests);
+    codec::encode_large(&BatchDataWire { seq: message.seq, choice, requests }, about)
+}
+
+/// About how long a batch is on the wire, bytes.
+fn batch_bytes(choice: Option<&Choice>, requests: &[&Part]) -> usize {
+    let extra = choice.map_or(0, |choice| choice.extra.len());
+    let requests = requests.iter().map(|request| request.len() + ENTRY_OVERHEAD_BYTES).sum::<usize>();
+    BATCH_OVERHEAD_BYTES + extra + requests
 }
 
 /// Encodes a certificate.
@@ -167,18 +188,17 @@ impl Opener {
     pub fn open(&self, from: Peer, kind: Kind, body: Bytes) -> Result<Opened, Reject> {
         match (self.keyring.own, from) {
             (Peer::Replica(_), Peer::Replica(_)) => self.open_between_replicas(from, kind, body),
-            (Peer::Replica(_), Peer::Client(client)) => {
-                if kind != Kind::Request {
-                    return Err(Reject::Kind(kind));
-                }
-                let request = self.request(body)?;
-                if request.id().client != client {
-                    return Err(Reject::Sender(kind));
-                }
-                Ok(Opened::Request(Verified::new(from, request)))
-            }
+            (Peer::Replica(_), Peer::Client(client)) => match kind {
+                Kind::Request => self.request_of(client, body).map(Opened::Request),
+                Kind::Requests => self.requests_of(client, &body),
+                _ => Err(Reject::Kind(kind)),
+            },
             (Peer::Client(_), Peer::Replica(_)) => match kind {
                 Kind::Reply => plain(from, kind, &body).map(Opened::Reply),
+                Kind::Replies => {
+                    let replies = decode_replies(&body).map_err(|error| Reject::Decode { kind, error })?;
+                    Ok(Opened::Replies(replies.into_iter().map(|reply| Verified::new(from, reply)).collect()))
+                }
                 Kind::Busy => plain(from, kind, &body).map(Opened::Busy),
                 Kind::NeedSignature => plain(from, kind, &body).map(Opened::NeedSignature),
                 _ => Err(Reject::Kind(kind)),
@@ -262,8 +282,32 @@ impl Opener {
                 let proven = ProvenRecollection { recollection, certificate, view_change };
                 Ok(Opened::Recollection(Verified::new(from, proven)))
             }
-            Kind::Reply | Kind::Busy => Err(Reject::Kind(kind)),
+            Kind::Reply | Kind::Busy | Kind::Requests | Kind::Replies => Err(Reject::Kind(kind)),
         }
+    }
+
+    /// A request of the client at the other end of the link.
+    fn request_of(&self, client: ClientId, body: Bytes) -> Result<Verified<Request>, Reject> {
+        let request = self.request(body)?;
+        let own = request.id().client == client;
+        if own {
+            Ok(Verified::new(Peer::Client(client), request))
+        } else {
+            Err(Reject::Sender(Kind::Request))
+        }
+    }
+
+    fn requests_of(&self, client: ClientId, body: &Bytes) -> Result<Opened, Reject> {
+        let kind = Kind::Requests;
+        let wires = decode_requests(body).map_err(|error| Reject::Decode { kind, error })?;
+        let (mut good, mut dropped) = (Vec::with_capacity(wires.len()), Vec::new());
+        for wire in wires {
+            match self.request_of(client, wire) {
+                Ok(request) => good.push(request),
+                Err(reject) => dropped.push(reject),
+            }
+        }
+        Ok(Opened::Requests(good, dropped))
     }
 
     /// A request whose proof is good.
@@ -279,17 +323,18 @@ impl Opener {
 
     fn pre_prepare(&self, body: Bytes) -> Result<PrePrepare, Reject> {
         let kind = Kind::PrePrepare;
-        let wire: PrePrepareWire = decoded(kind, &body)?;
+        let wire: PrePrepareWire<'_> = decoded(kind, &body)?;
         check_batch_shape(kind, wire.choice.as_ref(), &wire.entries)?;
-        let entry = |bytes: Bytes| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
+        let entry = |bytes: &Part| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
             Ok(digest) => Ok(Entry::Digest(Digest(digest))),
-            Err(_) => Request::open(bytes, &self.keyring)
+            Err(_) => Request::open(body.slice_ref(bytes), &self.keyring)
                 .map(Entry::Inline)
                 .map_err(|error| Reject::Decode { kind, error }),
         };
         let entries = wire.entries.into_iter().map(entry).collect::<Result<Vec<Entry>, _>>()?;
-        let distinct: BTreeSet<Digest> = entries.iter().map(Entry::digest).collect();
-        if distinct.len() != entries.len() {
+        let mut digests: Vec<Digest> = entries.iter().map(Entry::digest).collect();
+        digests.sort_unstable();
+        if digests.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Reject::Invalid(kind));
         }
         Ok(PrePrepare::new(wire.view, wire.seq, wire.choice, entries))
@@ -297,9 +342,10 @@ impl Opener {
 
     fn batch_data(&self, body: Bytes) -> Result<BatchData, Reject> {
         let kind = Kind::BatchData;
-        let wire: BatchDataWire = decoded(kind, &body)?;
+        let wire: BatchDataWire<'_> = decoded(kind, &body)?;
         check_batch_shape(kind, wire.choice.as_ref(), &wire.requests)?;
-        let requests = wire.requests.into_iter().map(Request::decode).collect::<Result<_, _>>();
+        let requests = wire.requests.iter().map(|bytes| Request::decode(body.slice_ref(bytes)));
+        let requests = requests.collect::<Result<_, _>>();
         let requests = requests.map_err(|error| Reject::Decode { kind, error })?;
         let batch = Batch::from_parts(wire.choice, requests).ok_or(Reject::Invalid(kind))?;
         Ok(BatchData { seq: wire.seq, batch: Arc::new(batch) })
@@ -368,16 +414,16 @@ impl Opener {
     }
 }
 
-fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: &[Bytes]) -> Result<(), Reject> {
+fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: &[&Part]) -> Result<(), Reject> {
     let extra = choice.map_or(0, |choice| choice.extra.len());
     let valid = requests.len() <= BATCH_REQUESTS_MAX
-        && requests.iter().map(Bytes::len).sum::<usize>() <= BATCH_BYTES_MAX
+        && requests.iter().map(|request| request.len()).sum::<usize>() <= BATCH_BYTES_MAX
         && extra <= CHOICE_EXTRA_BYTES_MAX
         && choice.is_none() == requests.is_empty();
     if valid { Ok(()) } else { Err(Reject::Invalid(kind)) }
 }
 
-fn decoded<T: DeserializeOwned>(kind: Kind, body: &Bytes) -> Result<T, Reject> {
+fn decoded<'b, T: Deserialize<'b>>(kind: Kind, body: &'b Bytes) -> Result<T, Reject> {
     codec::decode(body, BODY_BYTES_MAX).map_err(|error| Reject::Decode { kind, error })
 }
 
@@ -388,8 +434,8 @@ fn plain<T: DeserializeOwned>(from: Peer, kind: Kind, body: &Bytes) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Identity;
-    use crate::types::{Quorums, ReplicaId};
+    use crate::crypto::{Identity, MacKey};
+    use crate::types::{Quorums, ReplicaId, SessionId, Timestamp};
 
     fn opens<M: Serialize>(kind: Kind, message: &M) -> bool {
         let own = Peer::Replica(ReplicaId(0));
@@ -404,6 +450,42 @@ mod tests {
             Err(Reject::Invalid(invalid)) if invalid == kind => false,
             Err(other) => unreachable!("{other}"),
         }
+    }
+
+    #[test]
+    fn of_requests_in_one_frame_each_stands_for_itself() {
+        let (own, client) = (Peer::Replica(ReplicaId(0)), ClientId(9));
+        let keys = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
+        let mut keyring = Keyring::new(own, Quorums::new(4).unwrap(), Binding::default(), keys);
+        keyring.insert_request_key(client, 1, MacKey::new([1; 32]));
+        keyring.insert_request_key(ClientId(8), 1, MacKey::new([1; 32]));
+        let opener = Opener { keyring, interval: 4, window: 8 };
+        let request = |client, timestamp, key| {
+            let mut keys = RequestKeys::default();
+            keys.insert(1, MacKey::new([key; 32]));
+            let (session, answered_below) = (SessionId(1), Timestamp(1));
+            let (timestamp, read_only, operation) = (Timestamp(timestamp), false, Bytes::from_static(b"op"));
+            let operation = Operation { client, session, timestamp, answered_below, read_only, operation };
+            let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+            Request::authenticated(operation, (0..4).map(|_| Some(&keys)), hints)
+        };
+        let good = [request(client, 1, 1), request(client, 4, 1)];
+        let all = [good[0].clone(), request(client, 2, 2), request(ClientId(8), 3, 1), good[1].clone()];
+        let body: Bytes = encode_requests(&all).into();
+        let opened = opener.open(Peer::Client(client), Kind::Requests, body.clone()).unwrap();
+        let Opened::Requests(requests, dropped) = opened else { panic!("{opened:?}") };
+        assert!(requests.iter().map(|request| &**request).eq(&good));
+        assert!(requests.iter().all(|request| request.from() == Peer::Client(client)));
+        assert_eq!(dropped, [Reject::Proof(Kind::Request), Reject::Sender(Kind::Request)]);
+        let start = body.as_ptr() as usize;
+        let within = start..start + body.len();
+        assert!(requests.iter().all(|request| within.contains(&(request.operation().as_ptr() as usize))));
+        let from_replica = opener.open(Peer::Replica(ReplicaId(1)), Kind::Requests, body);
+        assert_eq!(
+            from_replica,
+            Err(Reject::Kind(Kind::Requests)),
+            "a replica passes requests on one by one"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 
 use super::keyring::{request_tag, request_tag_is_good};
@@ -17,8 +17,11 @@ const ENTRY_BYTES: usize = 4 + TAG_BYTES;
 /// The longest proof: an entry for every replica.
 const PROOF_BYTES_MAX: usize = crate::types::REPLICAS_MAX * ENTRY_BYTES;
 
+/// What a request adds to its core and its proof at most, bytes.
+const WIRE_OVERHEAD_BYTES: usize = 24;
+
 /// What a client asks for, before it is proven. The request digest covers all of it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
     /// The client.
     pub client: ClientId,
@@ -87,18 +90,59 @@ struct Parts {
     wire: Bytes,
 }
 
+/// A request on the wire. Its byte fields are parts of the frame that it came in: nothing is copied.
 #[derive(Serialize, Deserialize)]
-struct Wire {
-    core: Bytes,
-    macs: Bytes,
-    signature: Bytes,
+struct Wire<'w> {
+    #[serde(borrow, with = "serde_bytes")]
+    core: &'w [u8],
+    #[serde(borrow, with = "serde_bytes")]
+    macs: &'w [u8],
+    #[serde(borrow, with = "serde_bytes")]
+    signature: &'w [u8],
     hints: Hints,
+}
+
+/// Bytes of what comes before the service's own in `Wire::core`: client, session, timestamp and
+/// answered-below, big-endian, then 1 for read-only or 0.
+const CORE_BYTES: usize = 4 + 8 + 8 + 8 + 1;
+
+impl Operation {
+    fn core(&self) -> Vec<u8> {
+        let mut core = Vec::with_capacity(CORE_BYTES + self.operation.len());
+        core.put_u32(self.client.0);
+        core.put_u64(self.session.0);
+        core.put_u64(self.timestamp.0);
+        core.put_u64(self.answered_below.0);
+        core.put_u8(self.read_only.into());
+        core.put_slice(&self.operation);
+        core
+    }
+
+    /// Decodes what [`Self::core`] made; the service's own bytes stay a part of `wire`.
+    fn of_core(mut core: &[u8], wire: &Bytes) -> Result<Self, DecodeError> {
+        if core.len() < CORE_BYTES {
+            return Err(DecodeError::Malformed("an operation without its head".to_owned()));
+        }
+        let (client, session) = (ClientId(core.get_u32()), SessionId(core.get_u64()));
+        let (timestamp, answered_below) = (Timestamp(core.get_u64()), Timestamp(core.get_u64()));
+        let read_only = match core.get_u8() {
+            0 => false,
+            1 => true,
+            _ => return Err(DecodeError::Malformed("neither read-only nor not".to_owned())),
+        };
+        let (length, limit) = (core.len(), OPERATION_BYTES_MAX);
+        if length > limit {
+            return Err(DecodeError::TooLong { length, limit });
+        }
+        let operation = wire.slice_ref(core);
+        Ok(Self { client, session, timestamp, answered_below, read_only, operation })
+    }
 }
 
 impl Request {
     /// Signs an operation.
     pub fn signed(operation: Operation, identity: &Identity, binding: &Binding, hints: Hints) -> Self {
-        let core = codec::encode(&operation).into();
+        let core = operation.core();
         let digest = digest_of(&core);
         let signature = identity.sign(&signed_digest(Kind::Request, binding, &digest.0).0);
         Self::assemble(operation, core, digest, Proof::Signature(Bytes::copy_from_slice(&signature.0)), hints)
@@ -111,9 +155,9 @@ impl Request {
         keys: impl Iterator<Item = Option<&'k RequestKeys>>,
         hints: Hints,
     ) -> Self {
-        let core = codec::encode(&operation).into();
+        let core = operation.core();
         let digest = digest_of(&core);
-        let mut entries = BytesMut::new();
+        let mut entries = Vec::with_capacity(keys.size_hint().0 * ENTRY_BYTES);
         for keys in keys {
             match keys.and_then(RequestKeys::newest) {
                 Some((epoch, key)) => {
@@ -123,15 +167,16 @@ impl Request {
                 None => entries.put_bytes(0, ENTRY_BYTES),
             }
         }
-        Self::assemble(operation, core, digest, Proof::Macs(entries.freeze()), hints)
+        Self::assemble(operation, core, digest, Proof::Macs(entries.into()), hints)
     }
 
-    fn assemble(operation: Operation, core: Bytes, digest: Digest, proof: Proof, hints: Hints) -> Self {
-        let (macs, signature) = match &proof {
-            Proof::Macs(macs) => (macs.clone(), Bytes::new()),
-            Proof::Signature(signature) => (Bytes::new(), signature.clone()),
+    fn assemble(operation: Operation, core: Vec<u8>, digest: Digest, proof: Proof, hints: Hints) -> Self {
+        let (macs, signature): (&[u8], &[u8]) = match &proof {
+            Proof::Macs(macs) => (macs, &[]),
+            Proof::Signature(signature) => (&[], signature),
         };
-        let wire = codec::encode(&Wire { core, macs, signature, hints }).into();
+        let about = core.len() + macs.len() + signature.len() + WIRE_OVERHEAD_BYTES;
+        let wire = codec::encode_large(&Wire { core: &core, macs, signature, hints }, about).into();
         Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Good, wire }))
     }
 
@@ -146,13 +191,12 @@ impl Request {
         if length > limit {
             return Err(DecodeError::TooLong { length, limit });
         }
-        let operation: Operation = codec::decode(&core, BODY_BYTES_MAX)?;
-        let length = operation.operation.len();
-        if length > OPERATION_BYTES_MAX {
-            return Err(DecodeError::TooLong { length, limit: OPERATION_BYTES_MAX });
-        }
-        let digest = digest_of(&core);
-        let proof = if signature.is_empty() { Proof::Macs(macs) } else { Proof::Signature(signature) };
+        let operation = Operation::of_core(core, &wire)?;
+        let digest = digest_of(core);
+        let proof = match signature {
+            [] => Proof::Macs(wire.slice_ref(macs)),
+            _ => Proof::Signature(wire.slice_ref(signature)),
+        };
         Ok(Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Unchecked, wire })))
     }
 
@@ -261,7 +305,7 @@ impl Request {
     }
 }
 
-fn digest_of(core: &Bytes) -> Digest {
+fn digest_of(core: &[u8]) -> Digest {
     let mut hasher = Hasher::new("pbft request");
     hasher.part(core);
     hasher.finish()

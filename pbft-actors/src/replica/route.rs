@@ -26,6 +26,7 @@ pub(crate) fn route(opened: Opened, inbound: &mut Inbound) {
     let mail = &mut inbound.mail;
     match opened {
         Opened::Request(request) => inbound.requests.push(request),
+        Opened::Requests(requests, _) => inbound.requests.extend(requests),
         Opened::NeedSignature(need) => mail.push(BatcherInput::NeedSignature(need).into()),
         Opened::PrePrepare(message) => mail.push(OrdererInput::PrePrepare(message).into()),
         Opened::Prepare(vote) => mail.push(OrdererInput::Prepare(vote).into()),
@@ -54,6 +55,6 @@ pub(crate) fn route(opened: Opened, inbound: &mut Inbound) {
         }
         Opened::Recollection(answer) => mail.push(CheckpointerInput::Recollection(Box::new(answer)).into()),
         // Only clients get these, and the opener refuses them here.
-        Opened::Reply(_) | Opened::Busy(_) => {}
+        Opened::Reply(_) | Opened::Replies(_) | Opened::Busy(_) => {}
     }
 }

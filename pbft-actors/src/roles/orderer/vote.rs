@@ -113,7 +113,7 @@ impl Orderer {
         if !choice_ok {
             return Readiness::NotNow;
         }
-        match Batch::from_parts(proposal.choice.clone(), requests) {
+        match proposal.batch_of(requests) {
             Some(batch) => Readiness::Ready(Arc::new(batch)),
             None => Readiness::NotNow,
         }
