@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::by_timestamp::ByTimestamp;
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{Outcome, Request};
@@ -50,7 +51,7 @@ struct Session {
     /// Every timestamp below is answered.
     floor: Timestamp,
     last: Seq,
-    executed: BTreeMap<Timestamp, Executed>,
+    executed: ByTimestamp<Executed>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -124,7 +125,7 @@ impl ClientTable {
             // Above the highest it may be opened a moment from now.
             return if id.session > highest { Lookup::Refuse } else { Lookup::Expired(highest) };
         };
-        if let Some(executed) = session.executed.get(&id.timestamp) {
+        if let Some(executed) = session.executed.get(id.timestamp) {
             return Lookup::Answer(executed.clone());
         }
         let answered = id.timestamp < session.floor;
@@ -150,11 +151,8 @@ impl ClientTable {
         }
         if request.answered_below() > session.floor {
             session.floor = request.answered_below();
-            // As a rule one or two: cheaper than to split the map.
-            while let Some(lowest) = session.executed.first_entry()
-                && *lowest.key() < session.floor
-            {
-                client.result_bytes -= lowest.remove().bytes;
+            while let Some(answered) = session.executed.pop_below(session.floor) {
+                client.result_bytes -= answered.bytes;
             }
             changes.floors.insert((id.client, id.session), session.floor);
             self.dirty.insert(id.client);
@@ -162,7 +160,7 @@ impl ClientTable {
         if id.timestamp < session.floor {
             return Verdict::Skip;
         }
-        match session.executed.get(&id.timestamp) {
+        match session.executed.get(id.timestamp) {
             Some(executed) => Verdict::Answer(executed.clone()),
             None => Verdict::Execute,
         }
@@ -182,8 +180,12 @@ impl ClientTable {
         }
         client.highest = id.session;
         let opening = Executed::new(*request.digest(), seq, Outcome::Opened);
-        let session =
-            Session { opening: opening.clone(), floor: Timestamp(1), last: seq, executed: BTreeMap::new() };
+        let session = Session {
+            opening: opening.clone(),
+            floor: Timestamp(1),
+            last: seq,
+            executed: ByTimestamp::default(),
+        };
         client.sessions.insert(id.session, session);
         let too_many = client.sessions.len() as u64 > self.limits.sessions_per_client;
         self.sessions += 1;

@@ -1,6 +1,7 @@
 //! The executor: the only one who touches the state. Executes the committed prefix, remembers what
 //! it answered, takes checkpoints and becomes those that were fetched (PROTOCOL 4, 6 and 8).
 
+mod by_timestamp;
 mod client_table;
 mod execute;
 mod members;
