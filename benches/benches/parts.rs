@@ -2,14 +2,17 @@
 
 use std::hint::black_box;
 
+use benches::Nothing;
 use bytes::{Bytes, BytesMut};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pbft_actors::actor::measure::ThreePhases;
 use pbft_actors::codec;
 use pbft_actors::crypto::{Digest, Identity, MacKey};
 use pbft_actors::message::{
-    Binding, ClusterId, Frame, Hints, Kind, Operation, Payload, Request, RequestKeys, Vote,
+    Binding, ClusterId, Frame, Hints, Keyring, Kind, Opener, Operation, Payload, Peer, Request, RequestKeys,
+    Vote,
 };
-use pbft_actors::types::{ClientId, ReplicaId, Seq, SessionId, Timestamp, View};
+use pbft_actors::types::{ClientId, Quorums, ReplicaId, Seq, SessionId, Timestamp, View};
 
 fn operation() -> Operation {
     Operation {
@@ -55,10 +58,33 @@ fn parts(criterion: &mut Criterion) {
     criterion.bench_function("request with 4 MACs", |b| {
         b.iter(|| Request::authenticated(operation(), (0..4).map(|_| Some(&keys)), hints));
     });
+    let mut keyring = Keyring::new(
+        Peer::Replica(ReplicaId(0)),
+        Quorums::new(4).expect("four are a group"),
+        Binding::default(),
+        (0..4).map(|id| Identity::ed25519(&[id; 32]).expect("32 bytes").public_key()).collect(),
+    );
+    keyring.insert_request_key(ClientId(1), 1, key.clone());
+    let opener = Opener { keyring, interval: 128, window: 512 };
+    let request = Request::authenticated(operation(), (0..4).map(|_| Some(&keys)), hints);
+    criterion.bench_function("open a request with 4 MACs", |b| {
+        let from = Peer::Client(ClientId(1));
+        b.iter(|| opener.open(from, Kind::Request, black_box(request.wire().clone())).expect("it is good"));
+    });
     criterion.bench_function("request with a signature", |b| {
         b.iter(|| Request::signed(operation(), &identity, &binding, hints));
     });
 }
 
-criterion_group!(benches, parts);
+/// A batch through the three phases at four replicas in one thread; per request where there are many.
+fn slots(criterion: &mut Criterion) {
+    let mut family = criterion.benchmark_group("a batch through three phases, four replicas, no sockets");
+    for requests in [1, 64, 512] {
+        let mut group = ThreePhases::new(Nothing { reply_bytes: 0 }, requests);
+        family.throughput(Throughput::Elements(requests as u64));
+        family.bench_function(BenchmarkId::new("requests", requests), |b| b.iter(|| group.slot()));
+    }
+}
+
+criterion_group!(benches, parts, slots);
 criterion_main!(benches);

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use benches::{Group, Setup};
+use benches::{Group, Setup, Work};
 
 /// Rounds of each set-up, in turn, so that what else the machine does meets all alike.
 const ROUNDS: usize = 3;
@@ -25,11 +25,12 @@ struct Row {
 fn measure(setup: &Setup, outstanding: u64, seconds: f64) -> Row {
     let group = Group::start(setup);
     let warm = 500 + 20 * outstanding;
-    let rate = warm as f64 / group.run(warm, outstanding, 0).as_secs_f64();
+    let work = Work { outstanding, ..Work::default() };
+    let rate = warm as f64 / group.run(warm, work).as_secs_f64();
     let operations = ((rate * seconds) as u64).max(200);
     let before = group.disk().unwrap_or_default();
-    let mut all = Vec::new();
-    let took = group.run_each(operations, outstanding, 0, |one| all.push(one)).as_secs_f64();
+    let (took, mut all) = group.run_each(operations, work);
+    let took = took.as_secs_f64();
     let after = group.disk().unwrap_or_default();
     group.stop();
     all.sort_unstable();

@@ -1,5 +1,7 @@
-//! For the benchmarks alone (feature `measure`): what a checkpoint of a state costs, step by step. No
-//! application needs this, and it may change with any version.
+//! For the benchmarks alone (feature `measure`): what a checkpoint of a state costs, step by step, and
+//! what a batch costs without sockets. No application needs this, and it may change with any version.
+
+mod slot;
 
 use std::io;
 use std::path::Path;
@@ -8,6 +10,8 @@ use super::disk::FileDisk;
 use crate::crypto::Digest;
 use crate::ports::state::{PAGE_BYTES, PageFile, PageFileError, Snapshot, State, StateLimits};
 use crate::types::Seq;
+
+pub use slot::ThreePhases;
 
 /// A state whose checkpoints go into a page file.
 pub struct Checkpointed {
