@@ -17,7 +17,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio_util::codec::Decoder;
 use tokio_util::sync::CancellationToken;
 
-use crate::codec::{CodecError, FrameCodec};
+use crate::codec::{CodecError, FrameCodec, PREFIX_BYTES};
 use crate::limits::{FRAME_BYTES_MAX, READ_BYTES_MAX, READ_BYTES_MIN, WRITE_BYTES_MAX};
 use crate::queue::{Queue, QueueFull};
 
@@ -179,6 +179,8 @@ impl Outbound {
     async fn write(mut self, queue: &Queue, mut writer: WriteHalf<'_>) -> Result<Infallible, LinkEnd> {
         let mut buffer = BytesMut::new();
         while let Some(payloads) = queue.take(WRITE_BYTES_MAX).await {
+            // At once: a buffer that grows while it is filled is moved each time.
+            buffer.reserve(payloads.iter().map(|payload| PREFIX_BYTES + payload.frame_bytes()).sum());
             for payload in &payloads {
                 self.counter += 1;
                 buffer.put_u32(payload.frame_bytes() as u32);

@@ -213,7 +213,8 @@ impl Default for Tuning {
             status_interval: Millis(50),
             pipeline: 8,
             batch_requests: 512,
-            batch_bytes: 1 << 20,
+            // Larger frames are longer than what a socket and a cache take at once (docs/benchmarks.md).
+            batch_bytes: 64 << 10,
             clock_tolerance: Millis(5_000),
             admission_min: 4_096,
             rejoin_interval: Millis(1_000),
