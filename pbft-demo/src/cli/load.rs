@@ -66,7 +66,7 @@ async fn load(args: &LoadArgs) -> Result<(), Failure> {
         for target in &targets {
             let servers = target.servers.as_ref();
             let load = load_of(args, *outstanding);
-            let figures = measure((target.name, target.replicas), &target.clients, servers, &load).await;
+            let figures = measure((target.name, target.replicas), &target.clients, servers, &load).await?;
             report(args, &figures);
             all.push(figures);
         }

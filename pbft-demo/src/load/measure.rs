@@ -57,17 +57,20 @@ pub(crate) struct Figures {
 /// An operation without a result.
 pub(crate) async fn connect(clients: &[Recipient<InvokeMany>], load: &Load) -> Result<(), Failure> {
     let run = start(clients, load, 1);
-    run.drain().await;
+    drained(&run, ANSWER_DEADLINE).await?;
     run.tally.borrow().first_error().map_or(Ok(()), |error| Err(explain(error)))
 }
 
 /// One run. `servers` is nothing where they are on other machines.
+///
+/// # Errors
+/// Operations that are not answered in the end.
 pub(crate) async fn measure(
     (target, replicas): (&'static str, usize),
     clients: &[Recipient<InvokeMany>],
     servers: Option<&Processes>,
     load: &Load,
-) -> Figures {
+) -> Result<Figures, Failure> {
     let run = start(clients, load, load.outstanding);
     tokio::time::sleep(load.warm_up).await;
     let own = Processes::default();
@@ -101,8 +104,19 @@ pub(crate) async fn measure(
             client_cpu_us_per_op: per_operation(client),
         }
     };
-    run.drain().await;
-    figures
+    drained(&run, ANSWER_DEADLINE).await?;
+    Ok(figures)
+}
+
+/// Longest time for the last answers: a client of a cluster has an outcome of some kind after 10 s.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+async fn drained(run: &Run, deadline: Duration) -> Result<(), Failure> {
+    let no_answer = |_| {
+        let cause = format!("operations were not answered within {} s", deadline.as_secs_f64());
+        Failure::new(cause, "look at the servers' log above")
+    };
+    tokio::time::timeout(deadline, run.drain()).await.map_err(no_answer)
 }
 
 fn start(clients: &[Recipient<InvokeMany>], load: &Load, outstanding: usize) -> Rc<Run> {
@@ -111,4 +125,38 @@ fn start(clients: &[Recipient<InvokeMany>], load: &Load, outstanding: usize) -> 
         Caller::start(&run, client.clone(), outstanding);
     }
     run
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client whose server is gone.
+    struct Deaf;
+
+    impl Actor for Deaf {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<InvokeMany> for Deaf {
+        type Result = ();
+
+        fn handle(&mut self, _many: InvokeMany, _context: &mut Self::Context) {}
+    }
+
+    #[test]
+    fn a_load_that_nobody_answers_ends_with_a_failure() {
+        actix_rt::System::new().block_on(async {
+            let load = Load {
+                outstanding: 2,
+                operation: Nothing { operation_bytes: 0, reply_bytes: 0 },
+                read_only: false,
+                warm_up: Duration::ZERO,
+                measured: Duration::ZERO,
+            };
+            let run = start(&[Deaf.start().recipient()], &load, 2);
+            let failure = drained(&run, Duration::from_millis(20)).await.unwrap_err();
+            assert!(failure.cause.contains("not answered"), "{failure}");
+        });
+    }
 }
