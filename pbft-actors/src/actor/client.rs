@@ -152,7 +152,9 @@ impl Client {
     fn apply(&mut self, step: ClientStep) {
         for (to, message) in step.sends {
             match (to, message) {
-                (To::Replica(id), Message::Request(request)) => self.post.request(id, request),
+                (To::Replica(id), Message::Request(request)) if !request.is_signed() => {
+                    self.post.request(id, request);
+                }
                 (To::Replica(id), message) => self.post.add(vec![Peer::Replica(id)], message),
                 (To::Replicas(set), message) => {
                     self.post.add(set.iter().map(Peer::Replica).collect(), message);

@@ -34,7 +34,7 @@ impl Post {
         self.replies.entry(to).or_default().push(reply);
     }
 
-    /// Adds the own request of a client to one replica.
+    /// Adds the own request of a client, with its MACs, to one replica.
     pub(super) fn request(&mut self, to: ReplicaId, request: Request) {
         self.requests.entry(to).or_default().push(request);
     }

@@ -40,7 +40,7 @@ pub enum Kind {
     Busy = 18,
     /// Nodes asked for.
     NodeData = 19,
-    /// Several requests of one client.
+    /// Several requests of one client, none of them signed.
     Requests = 20,
     /// Several answers to one client.
     Replies = 21,

@@ -302,7 +302,7 @@ impl Opener {
         let wires = decode_requests(body).map_err(|error| Reject::Decode { kind, error })?;
         let (mut good, mut dropped) = (Vec::with_capacity(wires.len()), Vec::new());
         for wire in wires {
-            match self.request_of(client, wire) {
+            match self.request_among(client, wire) {
                 Ok(request) => good.push(request),
                 Err(reject) => dropped.push(reject),
             }
@@ -310,15 +310,21 @@ impl Opener {
         Ok(Opened::Requests(good, dropped))
     }
 
+    /// A request of a client that shares a frame. Signed ones never do: thousands of signatures at once
+    /// would keep this replica from everything else.
+    fn request_among(&self, client: ClientId, wire: Bytes) -> Result<Verified<Request>, Reject> {
+        let kind = Kind::Requests;
+        let request = Request::decode(wire).map_err(|error| Reject::Decode { kind, error })?;
+        if request.is_signed() {
+            return Err(Reject::Invalid(kind));
+        }
+        own(client, proven(request.checked(&self.keyring))?)
+    }
+
     /// A request whose proof is good.
     fn request(&self, body: Bytes) -> Result<Request, Reject> {
         let kind = Kind::Request;
-        let request = Request::open(body, &self.keyring).map_err(|error| Reject::Decode { kind, error })?;
-        match request.proof_state() {
-            ProofState::Good => Ok(request),
-            ProofState::UnknownEpoch => Err(Reject::UnknownEpoch),
-            ProofState::Bad | ProofState::Unchecked => Err(Reject::Proof(kind)),
-        }
+        proven(Request::open(body, &self.keyring).map_err(|error| Reject::Decode { kind, error })?)
     }
 
     fn pre_prepare(&self, body: Bytes) -> Result<PrePrepare, Reject> {
@@ -414,6 +420,21 @@ impl Opener {
     }
 }
 
+/// A request whose proof was found to be good.
+fn proven(request: Request) -> Result<Request, Reject> {
+    match request.proof_state() {
+        ProofState::Good => Ok(request),
+        ProofState::UnknownEpoch => Err(Reject::UnknownEpoch),
+        ProofState::Bad | ProofState::Unchecked => Err(Reject::Proof(Kind::Request)),
+    }
+}
+
+/// A request of the client at the other end of the link.
+fn own(client: ClientId, request: Request) -> Result<Verified<Request>, Reject> {
+    let own = request.id().client == client;
+    if own { Ok(Verified::new(Peer::Client(client), request)) } else { Err(Reject::Sender(Kind::Request)) }
+}
+
 fn check_batch_shape(kind: Kind, choice: Option<&Choice>, requests: &[&Part]) -> Result<(), Reject> {
     let extra = choice.map_or(0, |choice| choice.extra.len());
     let valid = requests.len() <= BATCH_REQUESTS_MAX
@@ -457,6 +478,7 @@ mod tests {
         let (own, client) = (Peer::Replica(ReplicaId(0)), ClientId(9));
         let keys = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
         let mut keyring = Keyring::new(own, Quorums::new(4).unwrap(), Binding::default(), keys);
+        keyring.insert_client(client, Identity::simulated([9; 32]).public_key());
         keyring.insert_request_key(client, 1, MacKey::new([1; 32]));
         keyring.insert_request_key(ClientId(8), 1, MacKey::new([1; 32]));
         let opener = Opener { keyring, interval: 4, window: 8 };
@@ -470,13 +492,28 @@ mod tests {
             Request::authenticated(operation, (0..4).map(|_| Some(&keys)), hints)
         };
         let good = [request(client, 1, 1), request(client, 4, 1)];
-        let all = [good[0].clone(), request(client, 2, 2), request(ClientId(8), 3, 1), good[1].clone()];
+        let identity = Identity::simulated([9; 32]);
+        let signed = Operation {
+            client,
+            session: SessionId(1),
+            timestamp: Timestamp(5),
+            answered_below: Timestamp(1),
+            read_only: false,
+            operation: Bytes::new(),
+        };
+        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+        let signed = Request::signed(signed, &identity, &Binding::default(), hints);
+        let of_another = request(ClientId(8), 3, 1);
+        let all = [good[0].clone(), request(client, 2, 2), of_another, signed.clone(), good[1].clone()];
         let body: Bytes = encode_requests(&all).into();
         let opened = opener.open(Peer::Client(client), Kind::Requests, body.clone()).unwrap();
         let Opened::Requests(requests, dropped) = opened else { panic!("{opened:?}") };
         assert!(requests.iter().map(|request| &**request).eq(&good));
         assert!(requests.iter().all(|request| request.from() == Peer::Client(client)));
-        assert_eq!(dropped, [Reject::Proof(Kind::Request), Reject::Sender(Kind::Request)]);
+        let bad = [Reject::Proof(Kind::Request), Reject::Sender(Kind::Request)];
+        assert_eq!(dropped[..2], bad);
+        assert_eq!(dropped[2..], [Reject::Invalid(Kind::Requests)], "signed ones come one by one");
+        assert!(opener.open(Peer::Client(client), Kind::Request, signed.wire().clone()).is_ok());
         let start = body.as_ptr() as usize;
         let within = start..start + body.len();
         assert!(requests.iter().all(|request| within.contains(&(request.operation().as_ptr() as usize))));

@@ -202,12 +202,16 @@ impl Request {
 
     /// Decodes a request and checks its proof as the owner of `keyring`.
     pub(super) fn open(wire: Bytes, keyring: &Keyring) -> Result<Self, DecodeError> {
-        let mut request = Self::decode(wire)?;
-        let state = request.check(keyring);
-        if let Some(parts) = Arc::get_mut(&mut request.0) {
+        Self::decode(wire).map(|request| request.checked(keyring))
+    }
+
+    /// A request that was only decoded, with its proof checked as the owner of `keyring`.
+    pub(super) fn checked(mut self, keyring: &Keyring) -> Self {
+        let state = self.check(keyring);
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
             parts.state = state;
         }
-        Ok(request)
+        self
     }
 
     fn check(&self, keyring: &Keyring) -> ProofState {
