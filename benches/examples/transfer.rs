@@ -71,8 +71,11 @@ impl Service for Pages {
     }
 }
 
+/// What a replica told, and when.
+type Told = (Instant, Event);
+
 /// Passes on what a replica tells.
-struct Watcher(Sender<(Instant, Event)>);
+struct Watcher(Sender<Told>);
 
 impl Actor for Watcher {
     type Context = Context<Self>;
@@ -93,7 +96,7 @@ struct Group {
     directory: PathBuf,
     replicas: BTreeMap<u8, Addr<Replica>>,
     client: Addr<Client>,
-    events: (Sender<(Instant, Event)>, Receiver<(Instant, Event)>),
+    events: (Sender<Told>, Receiver<Told>),
 }
 
 impl Group {
