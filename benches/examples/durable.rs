@@ -76,10 +76,11 @@ fn main() {
             rows.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
             let Row { per_second, p50, p99, syncs_per_second, operations_per_sync, sync } = &rows[ROUNDS / 2];
             let (p50, p99) = (p50.as_micros(), p99.as_micros());
-            println!(
-                "| {name} | {outstanding} | {per_second:.0} | {p50} | {p99} | {syncs_per_second:.0} | \
-                 {operations_per_sync:.1} | {sync:.0} |"
-            );
+            let disk = match *syncs_per_second > 0.0 {
+                true => format!("{syncs_per_second:.0} | {operations_per_sync:.1} | {sync:.0}"),
+                false => " | | ".to_owned(),
+            };
+            println!("| {name} | {outstanding} | {per_second:.0} | {p50} | {p99} | {disk} |");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What it costs to bring a replica back to a large state, and what the group's service has left meanwhile.
+//! What it costs to bring a replica back to a large state, what the group's service has left meanwhile, and
+//! how much memory a state takes that is larger than what a replica may hold of it.
 //!
 //! ```text
-//! cargo run --release -p benches --example transfer -- [DIRECTORY [MEBIBYTES]]
+//! cargo run --release -p benches --example transfer -- [DIRECTORY [MEBIBYTES [MEBIBYTES_IN_MEMORY]]]
 //! ```
 
 use std::collections::BTreeMap;
@@ -100,7 +101,7 @@ struct Group {
 }
 
 impl Group {
-    fn start(directory: PathBuf, pages: u64) -> Self {
+    fn start(directory: PathBuf, pages: u64, memory_bytes: u64) -> Self {
         let identity =
             |tag: u8, id: u8| Identity::ed25519(&[[tag; 16], [id; 16]].concat()).expect("32 bytes");
         let identities: Vec<Identity> = (0..N).map(|id| identity(1, id)).collect();
@@ -113,7 +114,8 @@ impl Group {
         agreed.window = 4 * CHECKPOINT_INTERVAL;
         agreed.state_pages = u32::try_from(pages).expect("a state of at most 16 TiB");
         let clients = BTreeMap::from([(ClientId(0), client_identity.public_key())]);
-        let config = GroupConfig::new(agreed, clients);
+        let mut config = GroupConfig::new(agreed, clients);
+        config.tuning.state_memory_bytes = memory_bytes;
         let listeners: Vec<TcpListener> =
             (0..N).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let addresses: Vec<String> = listeners
@@ -246,14 +248,27 @@ impl Group {
     }
 }
 
-async fn measure(directory: PathBuf, mebibytes: u64) {
+/// What this process has in memory that is no file's, MiB.
+fn anonymous() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line of it");
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") >> 10
+}
+
+async fn measure(directory: PathBuf, mebibytes: u64, memory: u64) {
     let pages = mebibytes * 256;
-    let mut group = Group::start(directory, pages.next_multiple_of(1 << 16) + (1 << 16));
-    let began = Instant::now();
+    let limit = pages.next_multiple_of(1 << 16) + (1 << 16);
+    let mut group = Group::start(directory, limit, memory << 20);
+    let (began, mut most) = (Instant::now(), 0);
     for first in (0..pages).step_by(PAGES_PER_OPERATION as usize) {
         group.write(first, PAGES_PER_OPERATION, 1).await;
+        most = most.max(anonymous());
     }
-    eprintln!("{mebibytes} MiB written by operations in {:.1} s", began.elapsed().as_secs_f64());
+    eprintln!(
+        "{mebibytes} MiB written by operations in {:.1} s; four replicas and their client had at most {most} MiB \
+         in memory, each may have {memory} MiB of state there",
+        began.elapsed().as_secs_f64()
+    );
     let four = group.load_for(Duration::from_secs(4)).await;
     group.stop_replica(LATE).await;
     let three = group.load_for(Duration::from_secs(4)).await;
@@ -284,7 +299,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let mebibytes = arguments.next().map_or(1_024, |count| count.parse().expect("mebibytes"));
+    let memory = arguments.next().map_or(1_024, |count| count.parse().expect("mebibytes"));
     let own = directory.join(format!("pbft-transfer-{}", std::process::id()));
-    actix_rt::System::new().block_on(measure(own.clone(), mebibytes));
+    actix_rt::System::new().block_on(measure(own.clone(), mebibytes, memory));
     std::fs::remove_dir_all(own).expect("what was made here");
 }
