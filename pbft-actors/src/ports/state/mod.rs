@@ -10,10 +10,6 @@ mod builder;
 mod cell;
 mod directory;
 mod error;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "keeping a transfer in progress is tested, and not asked for yet")
-)]
 mod file;
 mod heap;
 mod map;

@@ -159,6 +159,7 @@ impl PageFile {
     }
 
     /// Pages that were read into memory because the disk has no map, as long as somebody uses them.
+    #[cfg(test)]
     pub(crate) fn heap_pages(&self) -> usize {
         self.reader.heap().pages()
     }
