@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::message::{
@@ -7,7 +8,7 @@ use crate::message::{
 use crate::types::{LogId, Seq};
 
 /// What a liar lies about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Lie {
     /// PREPARE and COMMIT for a digest that nobody proposed.
     Votes,

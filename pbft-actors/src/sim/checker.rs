@@ -118,7 +118,7 @@ impl Checker {
             let Some((at, completion)) = &record.completed else { continue };
             let held = position_of(record.id);
             match (record.behaviour, completion) {
-                (Behaviour::Append, Ok(committed)) => {
+                (Some(Behaviour::Append), Ok(committed)) => {
                     let answered = committed.result[..].try_into().ok().map(u64::from_be_bytes);
                     if held.is_none() || held != answered {
                         let id = record.id;
@@ -134,9 +134,9 @@ impl Checker {
                     }
                     completions.push((*at, position));
                 }
-                (Behaviour::Refuse, Err(InvokeError::Refused { refusal, .. }))
+                (Some(Behaviour::Refuse), Err(InvokeError::Refused { refusal, .. }))
                     if refusal.code == REFUSED_ON_PURPOSE && held.is_none() => {}
-                (Behaviour::Panic, Err(InvokeError::Refused { refusal, .. }))
+                (Some(Behaviour::Panic), Err(InvokeError::Refused { refusal, .. }))
                     if refusal.code == Refusal::PANICKED && held.is_none() => {}
                 // The outcome is not known, or no longer kept.
                 (

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::node::seal_for;
 use super::plan::Micros;
 use super::rng::Rng;
-use super::service::{Behaviour, operation};
+use super::service::Behaviour;
+use super::workload::Operations;
 #[cfg(test)]
 use crate::message::RequestKeys;
 use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
@@ -24,7 +25,8 @@ const INVOKE_TIMEOUT: Millis = Millis(20_000);
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) id: u64,
-    pub(super) behaviour: Behaviour,
+    /// What the simulator's own service shall do with it.
+    pub(super) behaviour: Option<Behaviour>,
     pub(super) invoked: Micros,
     pub(super) completed: Option<(Micros, Completion)>,
 }
@@ -37,6 +39,7 @@ pub(super) struct SimClient {
     rng: Rng,
     pub(super) to_invoke: u64,
     pub(super) outstanding_max: u64,
+    operations: Operations,
     /// Index into the history by token.
     waiting: BTreeMap<u64, usize>,
     next_token: u64,
@@ -52,6 +55,7 @@ impl SimClient {
         rng: Rng,
         to_invoke: u64,
         outstanding_max: u64,
+        operations: Operations,
     ) -> Self {
         Self {
             client: Client::new(config),
@@ -60,6 +64,7 @@ impl SimClient {
             rng,
             to_invoke,
             outstanding_max,
+            operations,
             waiting: BTreeMap::new(),
             next_token: 0,
             wake_at: None,
@@ -126,7 +131,8 @@ impl SimClient {
     pub(super) fn invoke(
         &mut self,
         now: Monotonic,
-        behaviour: Behaviour,
+        operation: Bytes,
+        behaviour: Option<Behaviour>,
         id: u64,
         history: &mut Vec<Record>,
     ) -> Vec<(Peer, Bytes)> {
@@ -134,7 +140,6 @@ impl SimClient {
         self.next_token += 1;
         self.waiting.insert(token, history.len());
         history.push(Record { id, behaviour, invoked: now.0, completed: None });
-        let operation = operation(id, behaviour);
         let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
         let step = self.client.on_input(now, input);
         self.finish(now, step, history)
@@ -151,12 +156,8 @@ impl SimClient {
         while self.to_invoke > 0 && (self.waiting.len() as u64) < self.outstanding_max {
             self.to_invoke -= 1;
             *next_id += 1;
-            let behaviour = match self.rng.below(20) {
-                0 => Behaviour::Refuse,
-                1 => Behaviour::Panic,
-                _ => Behaviour::Append,
-            };
-            frames.extend(self.invoke(now, behaviour, *next_id, history));
+            let (operation, behaviour) = self.operations.draw(&mut self.rng, *next_id);
+            frames.extend(self.invoke(now, operation, behaviour, *next_id, history));
         }
         frames
     }

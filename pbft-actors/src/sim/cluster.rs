@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chart::Chart;
 use super::checker::Checker;
 use super::client::{Record, SimClient};
 use super::network::Network;
 use super::node::{Node, Seen, Turn};
 use super::plan::{LinkPlan, Micros, Plan};
 use super::rng::Rng;
-use super::service::{LogService, position_of};
+use super::service::position_of;
+use super::workload::Workload;
 use crate::adversary::{Adversary, Mute};
-use crate::crypto::{Digest, Hasher, Identity, MacKey};
-use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
+use crate::crypto::{Digest, Hasher, Identity, MacKey, TAG_BYTES};
+use crate::message::{ClusterId, HEADER_BYTES, Keyring, Kind, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
 use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile};
 use crate::ports::storage::{Disk, MemoryDisk};
@@ -59,6 +61,9 @@ pub(super) struct Counts {
 pub(super) struct Cluster {
     pub(super) plan: Plan,
     seed: u64,
+    workload: Workload,
+    /// What is drawn of it, while somebody wants to see.
+    pub(super) chart: Option<Chart>,
     pub(super) rng: Rng,
     pub(super) now: Micros,
     queue: BinaryHeap<Reverse<(Micros, u64)>>,
@@ -96,7 +101,12 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
+    #[cfg(test)]
     pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        Self::with(seed, plan, Workload::log(), None)
+    }
+
+    pub(super) fn with(seed: u64, plan: Plan, workload: Workload, chart: Option<Chart>) -> Self {
         let mut rng = Rng::new(seed);
         let identity = |bytes: [u8; 32]| {
             if plan.real_signatures {
@@ -111,18 +121,14 @@ impl Cluster {
         let mut cluster_id = [0; 16];
         cluster_id.copy_from_slice(&rng.bytes32()[..16]);
         let keys = identities.iter().map(Identity::public_key).collect();
-        let mut agreed = Agreed::new(ClusterId(cluster_id), keys);
-        agreed.checkpoint_interval = plan.checkpoint_interval;
-        agreed.window = plan.window;
-        agreed.client_window = plan.client_window;
-        agreed.sessions_per_client = plan.sessions_per_client;
-        agreed.sessions_total = plan.sessions_total.max(plan.sessions_per_client);
-        agreed.result_bytes_per_client = plan.result_bytes_per_client;
+        let agreed = plan.agreed(ClusterId(cluster_id), keys);
         assert_eq!(agreed.violations(), [], "a plan is a valid configuration");
         let skews = (0..n).map(|_| rng.below(1_000_000)).collect();
         let network = Network::new(rng.fork(), plan.links);
         let mut cluster = Self {
             seed,
+            workload,
+            chart,
             now: 0,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
@@ -177,6 +183,7 @@ impl Cluster {
 
     fn start(&mut self, replica: ReplicaId) {
         let index = replica.index();
+        self.chart(Some(Peer::Replica(replica)), || "starts".to_owned());
         self.incarnations[index] += 1;
         let incarnation = self.incarnations[index];
         let opener = self.opener(Peer::Replica(replica));
@@ -200,7 +207,7 @@ impl Cluster {
             log,
             agreed: self.agreed.clone(),
             tuning: self.plan.tuning.clone(),
-            service: Arc::new(LogService),
+            service: self.workload.service(replica),
             entropy: Digest(self.rng.bytes32()),
         };
         let instant = self.plan.sync_max == 0;
@@ -249,7 +256,8 @@ impl Cluster {
             None => self.plan.operations_per_client,
         };
         let opener = self.opener(Peer::Client(id));
-        let client = SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding);
+        let work = self.workload.operations();
+        let client = SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding, work);
         self.clients.insert(id, client);
         for replica in self.plan.quorums.replicas() {
             let delay = self.rng.between(100, 20_000);
@@ -356,6 +364,29 @@ impl Cluster {
         }
     }
 
+    /// Adds what somebody did, or what happened to all, to the chart.
+    pub(super) fn chart(&mut self, who: Option<Peer>, what: impl FnOnce() -> String) {
+        if let Some(chart) = &mut self.chart {
+            chart.on_note(self.now, who, what());
+        }
+    }
+
+    fn chart_event(&mut self, replica: ReplicaId, event: &RoleEvent) {
+        // What is executed is there with its digest.
+        if !matches!(event, RoleEvent::Executed { .. }) {
+            self.chart(Some(Peer::Replica(replica)), || format!("{event:?}"));
+        }
+    }
+
+    fn chart_frame(&mut self, from: Peer, to: Peer, bytes: Bytes) {
+        let Some(kind) = bytes.get(1).copied().and_then(Kind::from_number) else { return };
+        let body = bytes.slice(HEADER_BYTES..bytes.len() - TAG_BYTES);
+        let opened = self.opener(to).open(from, kind, body);
+        if let Some(chart) = &mut self.chart {
+            chart.on_message(self.now, from, to, kind, opened.as_ref());
+        }
+    }
+
     fn note(&mut self, what: u64) {
         self.trace = (self.trace ^ what).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
     }
@@ -365,6 +396,9 @@ impl Cluster {
         // The tag stands for the whole frame.
         let tag = bytes.last_chunk::<8>().map_or(0, |tag| u64::from_le_bytes(*tag));
         self.note(tag);
+        if self.chart.is_some() {
+            self.chart_frame(from, to, bytes.clone());
+        }
         #[cfg(test)]
         if let Some(heard) = &mut self.heard {
             heard.push((from, to, bytes.clone()));
@@ -400,7 +434,10 @@ impl Cluster {
         if !self.byzantine.contains(&replica) {
             for seen in turn.seen {
                 match seen {
-                    Seen::Executed(seq, digest) => self.checker.on_executed(replica, seq, digest),
+                    Seen::Executed(seq, digest) => {
+                        self.chart(Some(Peer::Replica(replica)), || format!("executes {seq} {digest}"));
+                        self.checker.on_executed(replica, seq, digest);
+                    }
                     // What it forgot it may contradict; that is why it counts among the f.
                     Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
@@ -409,6 +446,7 @@ impl Cluster {
                         let suspects: Vec<ReplicaId> =
                             self.byzantine.iter().chain(forgetful).copied().collect();
                         self.checker.on_event(replica, &event, &suspects);
+                        self.chart_event(replica, &event);
                         self.note(u64::from(replica.0) << 8 ^ 7);
                         self.events.push((self.now, replica, event));
                     }
@@ -528,6 +566,7 @@ impl Cluster {
 
     /// Kills a replica: all it knew is gone.
     pub(super) fn crash(&mut self, replica: ReplicaId) {
+        self.chart(Some(Peer::Replica(replica)), || "stops".to_owned());
         self.counts.crashes += 1;
         self.nodes[replica.index()] = None;
         let rng = &mut self.rng;

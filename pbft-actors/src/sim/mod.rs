@@ -2,10 +2,12 @@
 //! scheduler with virtual time and a network that loses, delays, reorders, duplicates and cuts.
 //! One seed is one run, bit for bit.
 
-mod byzantine;
+mod attack;
+mod chart;
 mod checker;
 mod client;
 mod cluster;
+mod fault;
 mod network;
 mod node;
 mod plan;
@@ -13,6 +15,14 @@ mod rng;
 mod run;
 #[cfg(test)]
 mod scenarios;
+mod script;
 mod service;
+mod shrink;
+#[cfg(test)]
+mod tests;
+mod workload;
 
+pub use chart::Chart;
 pub use run::{Failure, FailureKind, RunReport, run};
+pub use script::Script;
+pub use shrink::Shrunk;

@@ -1,0 +1,3 @@
+//! Tests of the simulator itself: that it finds what is planted, and says it well.
+
+mod shrink;
