@@ -1,6 +1,7 @@
 //! Runs the simulator over seeds: `vopr --seed S --runs N [--replicas 4..7] [--json]`, and what a run
 //! was shrunk to: `vopr --replay FILE`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use pbft_actors::sim::{Failure, FailureKind, RunReport, Script, Shrunk};
+use pbft_actors::sim::{Failure, FailureKind, Mark, Marks, RunReport, Script, Shrunk};
 
 /// Runs whole clusters in virtual time under crashes, partitions and a lossy network.
 ///
@@ -33,6 +34,10 @@ struct Arguments {
     /// Print the trace hash of every run.
     #[arg(long)]
     trace: bool,
+    /// Print how often each rare state was reached, and exit with 1 unless every one but the rarest was,
+    /// over all group sizes.
+    #[arg(long)]
+    marks: bool,
     /// Run this script instead of seeds, and chart it.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -83,12 +88,15 @@ impl Totals {
         sum.disk_failures += report.disk_failures;
         sum.disks_lost += report.disks_lost;
         sum.flips += report.flips;
+        sum.marks.add(&report.marks);
     }
 
     fn print(&self, n: usize, seconds: f64, json: bool) {
         let Self { runs, sum } = self;
         let simulated = sum.simulated_micros as f64 / 1e6;
         if json {
+            let marks: BTreeMap<&str, u64> =
+                sum.marks.iter().map(|(mark, count)| (mark.name(), count)).collect();
             let line = serde_json::json!({
                 "replicas": n, "runs": runs, "seconds": seconds,
                 "runs_per_s": *runs as f64 / seconds, "simulated_s": simulated,
@@ -98,7 +106,7 @@ impl Totals {
                 "crashes": sum.crashes, "byzantine": sum.byzantine, "rejoins": sum.rejoins,
                 "power_cuts": sum.power_cuts, "disk_failures": sum.disk_failures,
                 "disks_lost": sum.disks_lost, "flipped_bits": sum.flips,
-                "stable_checkpoints": sum.stable_checkpoints, "trace": format!("{:016x}", sum.trace),
+                "stable_checkpoints": sum.stable_checkpoints, "marks": marks, "trace": format!("{:016x}", sum.trace),
             });
             println!("{line}");
             return;
@@ -131,6 +139,7 @@ fn main() -> ExitCode {
     if let Some(file) = &arguments.replay {
         return replay(file, &arguments);
     }
+    let mut marks = Marks::default();
     for n in arguments.replicas.0..=arguments.replicas.1 {
         let started = Instant::now();
         let mut totals = Totals::default();
@@ -152,8 +161,22 @@ fn main() -> ExitCode {
             }
         }
         totals.print(n, started.elapsed().as_secs_f64(), arguments.json);
+        marks.add(&totals.sum.marks);
     }
-    ExitCode::SUCCESS
+    if arguments.marks { show(&marks) } else { ExitCode::SUCCESS }
+}
+
+/// Every mark with its count; a failure names those that were to be reached.
+fn show(marks: &Marks) -> ExitCode {
+    for (mark, count) in marks.iter() {
+        println!("{count:>9} {}", mark.name());
+    }
+    let missed: Vec<&str> = marks.missed().filter(|mark| !mark.is_rare()).map(Mark::name).collect();
+    if missed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("never reached: {}", missed.join(", "));
+    ExitCode::FAILURE
 }
 
 const COMMAND: &str = "cargo run --release -p pbft-actors --features sim --bin vopr --";

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::plan::Micros;
 use super::rng::Rng;
 use crate::adversary::{
-    Adversary, BadNewView, Conspiracy, Face, Liar, Lie, Mute, Partial, Several, Slow, Stale, TwoFaced,
-    Unfair, ViewClimber,
+    Adversary, BadNewView, Conspiracy, Echoes, Face, Forges, Liar, Lie, Mutates, Mute, Partial, Several,
+    Slow, Stale, TwoFaced, Unfair, ViewClimber,
 };
 use crate::message::Kind;
 use crate::types::{ClientId, Quorums, ReplicaSet};
@@ -42,6 +42,24 @@ pub(super) enum Attack {
     InventsChosen,
     Unfair(ClientId),
     TwoFaced,
+    /// One field of one in so many messages is another one.
+    Mutates {
+        seed: u64,
+        one_in: u64,
+        each_peer: bool,
+    },
+    /// Says what nobody asked for.
+    Forges {
+        seed: u64,
+        every: Micros,
+    },
+    /// Says again what others signed.
+    Echoes {
+        seed: u64,
+        every: Micros,
+    },
+    /// A second copy of the replica talks to these.
+    Twins(ReplicaSet),
 }
 
 /// What two-faced replicas agree on among themselves.
@@ -70,7 +88,7 @@ impl Attack {
     }
 
     fn draw(rng: &mut Rng, quorums: Quorums, clients: u64) -> Self {
-        match rng.below(14) {
+        match rng.below(22) {
             0 => Self::Mute,
             1..=2 => {
                 let told = some_of(rng, quorums);
@@ -84,7 +102,14 @@ impl Attack {
             9 if rng.chance(500) => Self::OmitsChosen,
             9 => Self::InventsChosen,
             10 => Self::Unfair(ClientId(rng.below(clients) as u32)),
-            _ => Self::TwoFaced,
+            11..=13 => Self::TwoFaced,
+            14..=17 => {
+                let one_in = *rng.pick(&[1, 3, 10, 50]);
+                Self::Mutates { seed: rng.next(), one_in, each_peer: rng.chance(500) }
+            }
+            18 => Self::Forges { seed: rng.next(), every: rng.between(1_000, 50_000) },
+            19 => Self::Echoes { seed: rng.next(), every: rng.between(1_000, 50_000) },
+            _ => Self::Twins(some_of(rng, quorums)),
         }
     }
 }
@@ -125,6 +150,18 @@ impl Villains {
             Attack::InventsChosen => Box::new(BadNewView::Invents),
             Attack::Unfair(client) => Box::new(Unfair(*client)),
             Attack::TwoFaced => Box::new(TwoFaced(self.conspiracy.clone())),
+            Attack::Mutates { seed, one_in, each_peer } => {
+                Box::new(Mutates::new(self.everyone, *seed, *one_in, *each_peer))
+            }
+            Attack::Forges { seed, every } => Box::new(Forges::new(self.everyone, *seed, *every)),
+            Attack::Echoes { seed, every } => Box::new(Echoes::new(*seed, *every)),
+            // The first copy leaves to the second one what is the second one's.
+            Attack::Twins(side) => Box::new(Partial {
+                everyone: self.everyone,
+                told: self.everyone.iter().filter(|id| !side.contains(*id)).collect(),
+                kinds: Vec::new(),
+                answers: true,
+            }),
         }
     }
 }

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::client_attack::{ClientAttack, ClientKeys};
 use super::node::seal_for;
 use super::plan::Micros;
 use super::rng::Rng;
 use super::service::Behaviour;
 use super::workload::Operations;
+use crate::crypto::Identity;
 #[cfg(test)]
 use crate::message::RequestKeys;
-use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
+use crate::message::{Binding, Frame, LinkKeys, Opened, Opener, Peer, Request};
 use crate::role::{Message, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
 #[cfg(test)]
 use crate::types::SessionId;
-use crate::types::{Millis, Monotonic, ReplicaId};
+use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
 
 /// Operations that are not answered within this time are asked for again by their id.
 const INVOKE_TIMEOUT: Millis = Millis(20_000);
@@ -24,6 +26,7 @@ const INVOKE_TIMEOUT: Millis = Millis(20_000);
 /// An operation and what became of it.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
+    pub(super) client: ClientId,
     pub(super) id: u64,
     /// What the simulator's own service shall do with it.
     pub(super) behaviour: Option<Behaviour>,
@@ -44,6 +47,10 @@ pub(super) struct SimClient {
     waiting: BTreeMap<u64, usize>,
     next_token: u64,
     pub(super) wake_at: Option<Monotonic>,
+    identity: Identity,
+    binding: Binding,
+    /// What a faulty client does.
+    pub(super) attack: Option<ClientAttack>,
     /// Frames that were refused: nothing a correct replica sends.
     pub(super) rejected: u64,
 }
@@ -58,6 +65,9 @@ impl SimClient {
         operations: Operations,
     ) -> Self {
         Self {
+            identity: config.identity.clone(),
+            binding: config.binding,
+            attack: None,
             client: Client::new(config),
             opener,
             links: BTreeMap::new(),
@@ -72,8 +82,21 @@ impl SimClient {
         }
     }
 
+    fn id(&self) -> ClientId {
+        match self.opener.keyring.own {
+            Peer::Client(id) => id,
+            Peer::Replica(_) => unreachable!("a client's keyring is its own"),
+        }
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.to_invoke == 0 && self.waiting.is_empty()
+        self.attack.is_some() || self.to_invoke == 0 && self.waiting.is_empty()
+    }
+
+    /// A faulty client stops.
+    pub(super) fn fall_silent(&mut self) {
+        self.to_invoke = 0;
+        self.links.clear();
     }
 
     pub(super) fn next_wake(&self) -> Option<Monotonic> {
@@ -139,7 +162,7 @@ impl SimClient {
         let token = self.next_token;
         self.next_token += 1;
         self.waiting.insert(token, history.len());
-        history.push(Record { id, behaviour, invoked: now.0, completed: None });
+        history.push(Record { client: self.id(), id, behaviour, invoked: now.0, completed: None });
         let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
         let step = self.client.on_input(now, input);
         self.finish(now, step, history)
@@ -189,6 +212,10 @@ impl SimClient {
                 To::Others => self.opener.keyring.quorums.replicas().map(Peer::Replica).collect(),
                 To::Client(_) => Vec::new(),
             };
+            if let (Some(attack), Message::Request(honest)) = (self.attack, &message) {
+                self.seal_twisted(attack, honest, &peers, &mut frames);
+                continue;
+            }
             let payload = message.payload();
             for peer in peers {
                 if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
@@ -197,6 +224,25 @@ impl SimClient {
             }
         }
         frames
+    }
+
+    fn seal_twisted(
+        &mut self,
+        attack: ClientAttack,
+        honest: &Request,
+        peers: &[Peer],
+        frames: &mut Vec<(Peer, Bytes)>,
+    ) {
+        let request_keys = self.client.keys();
+        let keys =
+            ClientKeys { identity: &self.identity, binding: &self.binding, request_keys: &request_keys };
+        for peer in peers {
+            let Peer::Replica(replica) = peer else { continue };
+            for request in attack.twist(*replica, honest, &keys) {
+                let payload = Message::Request(request).payload();
+                frames.extend(seal_for(&payload, self.links.get_mut(peer)).map(|bytes| (*peer, bytes)));
+            }
+        }
     }
 
     /// Sends a message of the test's own making, as a faulty client would.

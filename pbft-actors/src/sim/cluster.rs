@@ -9,11 +9,16 @@ use bytes::Bytes;
 use super::chart::Chart;
 use super::checker::Checker;
 use super::client::{Record, SimClient};
+use super::client_attack::ClientAttack;
+use super::clock::Clock;
+use super::mark::{Mark, Marks};
 use super::network::Network;
 use super::node::{Node, Seen, Turn};
 use super::plan::{LinkPlan, Micros, Plan};
 use super::rng::Rng;
 use super::service::position_of;
+use super::twin::Twin;
+use super::watch::Watch;
 use super::workload::Workload;
 use crate::adversary::{Adversary, Mute};
 use crate::crypto::{Digest, Hasher, Identity, MacKey, TAG_BYTES};
@@ -24,7 +29,7 @@ use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
 use crate::role::{Event as RoleEvent, ExecutorInput, Save, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
-use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
+use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, ReplicaSet, Seq, SessionId, Wall};
 
 /// Small, so that a run fills many.
 const SEGMENT_BYTES: usize = 64 << 10;
@@ -43,6 +48,20 @@ enum Happening {
     Saved { replica: ReplicaId, incarnation: u64, save: Save },
     Connect(Peer, Peer),
     Restart(ReplicaId),
+}
+
+impl Happening {
+    /// The replica that it happens to, unless it is a start.
+    fn replica(&self) -> Option<ReplicaId> {
+        match self {
+            Self::Frame { to: Peer::Replica(replica), .. }
+            | Self::Wake(replica)
+            | Self::Synced { replica, .. }
+            | Self::Scrub { replica, .. }
+            | Self::Saved { replica, .. } => Some(*replica),
+            Self::Frame { .. } | Self::ClientWake(_) | Self::Connect(..) | Self::Restart(_) => None,
+        }
+    }
 }
 
 /// Totals of a run.
@@ -77,7 +96,10 @@ pub(super) struct Cluster {
     digested: Vec<Micros>,
     /// What each replica keeps on disk, in durable mode.
     pub(super) disks: Vec<MemoryDisk>,
-    skews: Vec<u64>,
+    pub(super) clocks: Vec<Clock>,
+    /// Until when replicas stand still.
+    frozen: BTreeMap<ReplicaId, Micros>,
+    pub(super) watch: Watch,
     pub(super) clients: BTreeMap<ClientId, SimClient>,
     client_identities: Vec<Identity>,
     pub(super) network: Network,
@@ -123,7 +145,7 @@ impl Cluster {
         let keys = identities.iter().map(Identity::public_key).collect();
         let agreed = plan.agreed(ClusterId(cluster_id), keys);
         assert_eq!(agreed.violations(), [], "a plan is a valid configuration");
-        let skews = (0..n).map(|_| rng.below(1_000_000)).collect();
+        let clocks = (0..n).map(|_| Clock::new(rng.below(1_000_000))).collect();
         let network = Network::new(rng.fork(), plan.links);
         let mut cluster = Self {
             seed,
@@ -139,7 +161,9 @@ impl Cluster {
             incarnations: vec![0; n],
             digested: vec![0; n],
             disks: (0..n).map(|_| MemoryDisk::new()).collect(),
-            skews,
+            clocks,
+            frozen: BTreeMap::new(),
+            watch: Watch::default(),
             clients: BTreeMap::new(),
             client_identities,
             network,
@@ -199,17 +223,10 @@ impl Cluster {
                 return;
             };
             log = restored.log;
+            self.watch.on_journal(&restored);
             durable = Some((journal, restored.remembered, pages));
         }
-        let config = ReplicaConfig {
-            own: replica,
-            identity: self.identities[index].clone(),
-            log,
-            agreed: self.agreed.clone(),
-            tuning: self.plan.tuning.clone(),
-            service: self.workload.service(replica),
-            entropy: Digest(self.rng.bytes32()),
-        };
+        let config = self.replica_config(replica, log);
         let instant = self.plan.sync_max == 0;
         let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, durable);
         self.nodes[index] = Some(node);
@@ -251,13 +268,15 @@ impl Cluster {
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
         };
-        let to_invoke = match self.clients.get(&id) {
-            Some(old) => old.to_invoke,
-            None => self.plan.operations_per_client,
+        let (to_invoke, attack) = match self.clients.get(&id) {
+            Some(old) => (old.to_invoke, old.attack),
+            None => (self.plan.operations_per_client, None),
         };
         let opener = self.opener(Peer::Client(id));
         let work = self.workload.operations();
-        let client = SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding, work);
+        let mut client =
+            SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding, work);
+        client.attack = attack;
         self.clients.insert(id, client);
         for replica in self.plan.quorums.replicas() {
             let delay = self.rng.between(100, 20_000);
@@ -267,7 +286,7 @@ impl Cluster {
     }
 
     fn wall(&self, replica: ReplicaId) -> Wall {
-        Wall(EPOCH + self.now + self.skews[replica.index()])
+        Wall(self.clocks[replica.index()].read(EPOCH, self.now))
     }
 
     fn now_at(&self, replica: ReplicaId) -> Now {
@@ -290,6 +309,10 @@ impl Cluster {
         self.queue.pop();
         self.now = at;
         let Some(happening) = self.happenings.remove(&order) else { return true };
+        if let Some(until) = happening.replica().and_then(|replica| self.frozen_until(replica)) {
+            self.schedule(until - at, happening);
+            return true;
+        }
         self.counts.events += 1;
         self.note(at ^ order.rotate_left(32));
         match happening {
@@ -420,7 +443,21 @@ impl Cluster {
         }
     }
 
+    /// Until when a replica stands still, if it does.
+    fn frozen_until(&self, replica: ReplicaId) -> Option<Micros> {
+        self.frozen.get(&replica).copied().filter(|until| *until > self.now)
+    }
+
+    /// A replica stands still for a while: what comes waits, timers are late.
+    pub(super) fn freeze(&mut self, replica: ReplicaId, time: Micros) {
+        self.frozen.insert(replica, self.now + time);
+        self.schedule(time, Happening::Wake(replica));
+    }
+
     pub(super) fn run_node(&mut self, replica: ReplicaId) {
+        if self.frozen_until(replica).is_some() {
+            return;
+        }
         let now = self.now_at(replica);
         let mut turn = Turn::default();
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
@@ -447,6 +484,7 @@ impl Cluster {
                             self.byzantine.iter().chain(forgetful).copied().collect();
                         self.checker.on_event(replica, &event, &suspects);
                         self.chart_event(replica, &event);
+                        self.watch.on_event(replica, &event);
                         self.note(u64::from(replica.0) << 8 ^ 7);
                         self.events.push((self.now, replica, event));
                     }
@@ -568,7 +606,11 @@ impl Cluster {
     pub(super) fn crash(&mut self, replica: ReplicaId) {
         self.chart(Some(Peer::Replica(replica)), || "stops".to_owned());
         self.counts.crashes += 1;
-        self.nodes[replica.index()] = None;
+        let stopped = self.nodes[replica.index()].take();
+        self.watch.on_stop(replica, stopped.as_ref().map(|node| node.marks));
+        if self.nodes.iter().flatten().all(|node| self.byzantine.contains(&node.own)) {
+            self.watch.marks.reach(Mark::AllDown);
+        }
         let rng = &mut self.rng;
         self.disks[replica.index()].cut_power(|| rng.chance(500));
         for node in self.nodes.iter_mut().flatten() {
@@ -602,6 +644,8 @@ impl Cluster {
     }
 
     pub(super) fn heal(&mut self) {
+        self.frozen.clear();
+        self.clocks.iter_mut().for_each(Clock::mend);
         self.network.mend_all();
         self.network.set_plan(LinkPlan::HEALED);
     }
@@ -615,9 +659,52 @@ impl Cluster {
         }
     }
 
-    /// Byzantine replicas say nothing any more.
+    /// Makes a client Byzantine from here on; nothing is promised to it.
+    pub(super) fn corrupt_client(&mut self, client: ClientId, attack: ClientAttack) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.attack = Some(attack);
+        }
+    }
+
+    /// A second copy of a replica, under the same identity and log, talks to `side`.
+    pub(super) fn start_twin(&mut self, replica: ReplicaId, side: ReplicaSet) {
+        let everyone = self.plan.quorums.replicas().collect();
+        let Some(log) = self.nodes[replica.index()].as_ref().map(|node| node.log) else { return };
+        let config = self.replica_config(replica, log);
+        let opener = self.opener(Peer::Replica(replica));
+        let incarnation = self.incarnations[replica.index()];
+        let copy = Node::new(&config, opener, incarnation, self.rng.fork(), true, None);
+        if let Some(node) = &mut self.nodes[replica.index()] {
+            node.twin = Some(Twin::new(copy, side, everyone));
+        }
+    }
+
+    fn replica_config(&mut self, own: ReplicaId, log: LogId) -> ReplicaConfig {
+        ReplicaConfig {
+            own,
+            identity: self.identities[own.index()].clone(),
+            log,
+            agreed: self.agreed.clone(),
+            tuning: self.plan.tuning.clone(),
+            service: self.workload.service(own),
+            entropy: Digest(self.rng.bytes32()),
+        }
+    }
+
+    /// What was reached so far.
+    pub(super) fn marks(&self) -> Marks {
+        let mut marks = self.watch.marks;
+        self.nodes.iter().flatten().for_each(|node| marks.add(&node.marks));
+        marks
+    }
+
+    /// Byzantine replicas and clients say nothing any more.
     pub(super) fn silence(&mut self) {
+        for client in self.clients.values_mut().filter(|client| client.attack.is_some()) {
+            client.fall_silent();
+        }
         for node in self.nodes.iter_mut().flatten().filter(|node| self.byzantine.contains(&node.own)) {
+            node.twin = None;
             node.adversary = Some(Box::new(Mute));
         }
     }
@@ -756,7 +843,9 @@ impl Cluster {
     /// Compares the clients' history with the log of every live replica.
     pub(super) fn check_history(&mut self) {
         let highest = self.highest_executed();
-        let history = std::mem::take(&mut self.history);
+        let all = std::mem::take(&mut self.history);
+        let honest = |record: &&Record| self.clients.get(&record.client).is_some_and(|c| c.attack.is_none());
+        let history: Vec<Record> = all.iter().filter(honest).cloned().collect();
         let mut checker = std::mem::take(&mut self.checker);
         for node in self.correct().filter(|node| node.executed() == highest) {
             // A page that the disk lost and nobody has used since is not lost to the group.
@@ -766,7 +855,7 @@ impl Cluster {
                 checker.check_history(&history, |id| positions(id).unwrap_or_default());
             }
         }
-        self.history = history;
+        self.history = all;
         self.checker = checker;
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attack::{Attack, Villains, some_of};
+use super::client_attack::ClientAttack;
 use super::cluster::Cluster;
 use super::plan::{Micros, Plan};
 use super::rng::Rng;
@@ -46,12 +47,39 @@ pub(super) enum Fault {
         replica: ReplicaId,
         attacks: Vec<Attack>,
     },
+    CorruptClient(ClientId, ClientAttack),
+    /// Nothing passes between a client and a replica.
+    CutClient(ClientId, ReplicaId),
+    /// What one replica says to another takes so much longer.
+    Clog {
+        from: ReplicaId,
+        to: ReplicaId,
+        delay: Micros,
+    },
+    JumpClock {
+        replica: ReplicaId,
+        by: i64,
+    },
+    DriftClock {
+        replica: ReplicaId,
+        ppm: i64,
+    },
+    /// The replica stands still, and goes on as if nothing had been.
+    Freeze {
+        replica: ReplicaId,
+        time: Micros,
+    },
+    /// The disk has room for so many bytes more.
+    FillDisk {
+        replica: ReplicaId,
+        room: usize,
+    },
 }
 
 impl Fault {
     /// What a plan's run suffers, in order of time.
     pub(super) fn draw_all(rng: &mut Rng, plan: &Plan) -> Vec<TimedFault> {
-        let mut faults = Vec::new();
+        let mut faults = Self::draw_world(&mut rng.fork(), plan);
         let mut add = |at, fault| faults.push(TimedFault { at, fault });
         let replicas: Vec<ReplicaId> = plan.quorums.replicas().collect();
         for _ in 0..plan.crashes {
@@ -80,12 +108,53 @@ impl Fault {
         }
         let byzantine = if rng.chance(600) { rng.between(1, plan.quorums.f() as u64) } else { 0 };
         for _ in 0..byzantine {
-            let at = if rng.chance(500) { 0 } else { rng.below(plan.faulty_time) };
             let attacks = Attack::draw_some(rng, plan.quorums, plan.clients);
+            // A twin that starts later than its group has no vote.
+            let twins = attacks.iter().any(|attack| matches!(attack, Attack::Twins(_)));
+            let at = if twins || rng.chance(500) { 0 } else { rng.below(plan.faulty_time) };
             add(at, Self::Corrupt { replica: *rng.pick(&replicas), attacks });
         }
         faults.retain(|fault| fault.at < plan.faulty_time);
         faults.sort_by_key(|fault| fault.at);
+        faults
+    }
+
+    /// Faulty clients, slow links, clocks, pauses and full disks.
+    fn draw_world(rng: &mut Rng, plan: &Plan) -> Vec<TimedFault> {
+        let mut faults = Vec::new();
+        let replicas: Vec<ReplicaId> = plan.quorums.replicas().collect();
+        let mut add = |rng: &mut Rng, per_mille, most, fault: &dyn Fn(&mut Rng, ReplicaId) -> Self| {
+            let times = if rng.chance(per_mille) { rng.between(1, most) } else { 0 };
+            for _ in 0..times {
+                let (at, replica) = (rng.below(plan.faulty_time), *rng.pick(&replicas));
+                faults.push(TimedFault { at, fault: fault(rng, replica) });
+            }
+        };
+        add(rng, 300, 3, &|rng, from| Self::Clog {
+            from,
+            to: *rng.pick(&replicas),
+            delay: rng.between(50_000, 2_000_000),
+        });
+        add(rng, 200, 3, &|rng, to| Self::CutClient(ClientId(rng.below(plan.clients) as u32), to));
+        add(rng, 200, 3, &|rng, replica| {
+            let by = *rng.pick(&[-3_600_000_000, -10_000_000, -1_000_000, 1_000_000, 10_000_000]);
+            Self::JumpClock { replica, by }
+        });
+        add(rng, 150, 2, &|rng, replica| Self::DriftClock {
+            replica,
+            ppm: *rng.pick(&[-500_000, -1_000, 1_000, 500_000]),
+        });
+        add(rng, 300, 2, &|rng, replica| Self::Freeze { replica, time: rng.between(10_000, 2_000_000) });
+        if plan.durable {
+            add(rng, 150, 1, &|rng, replica| Self::FillDisk { replica, room: rng.below(200_000) as usize });
+        }
+        // The last client is always an honest one.
+        if plan.clients > 1 {
+            add(rng, 250, 1, &|rng, _| {
+                let client = ClientId(rng.below(plan.clients - 1) as u32);
+                Self::CorruptClient(client, ClientAttack::draw(rng, plan.quorums))
+            });
+        }
         faults
     }
 
@@ -99,9 +168,15 @@ impl Fault {
             | Self::FlipBit(replica)
             | Self::FlipState(replica)
             | Self::FailDisk { replica, .. }
+            | Self::JumpClock { replica, .. }
+            | Self::DriftClock { replica, .. }
+            | Self::Freeze { replica, .. }
+            | Self::FillDisk { replica, .. }
             | Self::Corrupt { replica, .. } => member(replica),
-            Self::OneWay(a, b) => member(a) && member(b),
+            Self::OneWay(a, b) | Self::Clog { from: a, to: b, .. } => member(a) && member(b),
             Self::RestartClient(client) => u64::from(client.0) < plan.clients,
+            Self::CutClient(client, replica) => u64::from(client.0) < plan.clients && member(replica),
+            Self::CorruptClient(client, _) => u64::from(client.0) + 1 < plan.clients,
             Self::PowerCut { .. } | Self::Partition(_) | Self::Mend => true,
         }
     }
@@ -138,6 +213,21 @@ impl Fault {
             }
             Self::OneWay(a, b) => cluster.network.cut(Peer::Replica(*a), Peer::Replica(*b)),
             Self::Mend => cluster.network.mend_all(),
+            Self::CutClient(client, replica) => {
+                cluster.network.cut(Peer::Client(*client), Peer::Replica(*replica));
+                cluster.network.cut(Peer::Replica(*replica), Peer::Client(*client));
+            }
+            Self::Clog { from, to, delay } => {
+                cluster.network.clog(Peer::Replica(*from), Peer::Replica(*to), *delay);
+            }
+            Self::JumpClock { replica, by } => cluster.clocks[replica.index()].jump(cluster.now, *by),
+            Self::DriftClock { replica, ppm } => cluster.clocks[replica.index()].drift(cluster.now, *ppm),
+            Self::Freeze { replica, time } => cluster.freeze(*replica, *time),
+            Self::FillDisk { replica, room } if !cluster.byzantine.contains(replica) => {
+                cluster.disks[replica.index()].leave_room(*room);
+            }
+            Self::FillDisk { .. } => {}
+            Self::CorruptClient(client, attack) => cluster.corrupt_client(*client, *attack),
             Self::RestartClient(id) => cluster.restart_client(*id),
             Self::Corrupt { replica, attacks } => corrupt(cluster, *replica, attacks, villains),
         }
@@ -171,6 +261,11 @@ fn corrupt(cluster: &mut Cluster, first: ReplicaId, attacks: &[Attack], villains
     let faulty = cluster.faulty();
     let victim = (0..n).map(|step| ReplicaId((first.0 + step) % n)).find(|id| !faulty.contains(id));
     if let Some(victim) = victim.filter(|_| cluster.tainted().len() < cluster.plan.quorums.f()) {
+        for attack in attacks {
+            if let Attack::Twins(side) = attack {
+                cluster.start_twin(victim, *side);
+            }
+        }
         cluster.corrupt(victim, villains.adversary(attacks));
     }
 }

@@ -6,8 +6,11 @@ mod attack;
 mod chart;
 mod checker;
 mod client;
+mod client_attack;
+mod clock;
 mod cluster;
 mod fault;
+mod mark;
 mod network;
 mod node;
 mod plan;
@@ -20,9 +23,12 @@ mod service;
 mod shrink;
 #[cfg(test)]
 mod tests;
+mod twin;
+mod watch;
 mod workload;
 
 pub use chart::Chart;
+pub use mark::{Mark, Marks};
 pub use run::{Failure, FailureKind, RunReport, run};
 pub use script::Script;
 pub use shrink::Shrunk;

@@ -7,6 +7,7 @@ use super::attack::Villains;
 use super::chart::Chart;
 use super::cluster::Cluster;
 use super::fault::TimedFault;
+use super::mark::Marks;
 use super::plan::Micros;
 use super::script::Script;
 use super::workload::Workload;
@@ -83,6 +84,8 @@ pub struct RunReport {
     pub disks_lost: u64,
     /// Disks on which a bit flipped.
     pub flips: u64,
+    /// Rare states that were reached.
+    pub marks: Marks,
 }
 
 /// Runs one seed with `n` replicas.
@@ -230,6 +233,7 @@ fn report(cluster: &Cluster) -> RunReport {
         disk_failures: cluster.counts.disk_failures,
         disks_lost: cluster.counts.disks_lost,
         flips: cluster.counts.flips,
+        marks: cluster.marks(),
     }
 }
 

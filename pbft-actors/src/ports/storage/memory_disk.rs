@@ -44,6 +44,7 @@ impl MemoryDisk {
     pub(crate) fn cut_power(&self, mut survives: impl FnMut() -> bool) {
         let files = &mut *self.files();
         files.operations_left = None;
+        files.capacity = None;
         for (name, sectors) in std::mem::take(&mut files.unsynced) {
             let Some(live) = files.live.get(&name) else { continue };
             let certain = files.certain.entry(name).or_default();
@@ -69,9 +70,17 @@ impl MemoryDisk {
         self.files().operations_left = Some(count);
     }
 
+    /// Other programs leave room for so many bytes more, until the power fails.
+    pub(crate) fn leave_room(&self, bytes: usize) {
+        let files = &mut *self.files();
+        let used: usize = files.live.values().map(Vec::len).sum();
+        files.capacity = Some(used + bytes);
+    }
+
     /// The disk works again.
     pub(crate) fn repair(&self) {
-        self.files().operations_left = None;
+        let files = &mut *self.files();
+        (files.operations_left, files.capacity) = (None, None);
     }
 
     /// Writes and syncs so far.
