@@ -71,24 +71,7 @@ struct Totals {
 impl Totals {
     fn add(&mut self, report: &RunReport) {
         self.runs += 1;
-        let sum = &mut self.sum;
-        sum.trace = sum.trace.rotate_left(1) ^ report.trace;
-        sum.simulated_micros += report.simulated_micros;
-        sum.events += report.events;
-        sum.frames += report.frames;
-        sum.operations += report.operations;
-        sum.batches += report.batches;
-        sum.view_changes += report.view_changes;
-        sum.transfers += report.transfers;
-        sum.crashes += report.crashes;
-        sum.rejoins += report.rejoins;
-        sum.stable_checkpoints += report.stable_checkpoints;
-        sum.byzantine += report.byzantine;
-        sum.power_cuts += report.power_cuts;
-        sum.disk_failures += report.disk_failures;
-        sum.disks_lost += report.disks_lost;
-        sum.flips += report.flips;
-        sum.marks.add(&report.marks);
+        self.sum.add(report);
     }
 
     fn print(&self, n: usize, seconds: f64, json: bool) {

@@ -29,6 +29,7 @@ use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
 use crate::role::{Event as RoleEvent, ExecutorInput, Save, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
+use crate::roles::executor::{ExecutorConfig, TableLimits};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, ReplicaSet, Seq, SessionId, Wall};
 
 /// Small, so that a run fills many.
@@ -212,7 +213,7 @@ impl Cluster {
         let incarnation = self.incarnations[index];
         let opener = self.opener(Peer::Replica(replica));
         let mut log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
-        let mut durable = None;
+        let (mut durable, mut remembers) = (None, false);
         if self.plan.durable {
             let Some((journal, restored, pages)) = self.open_disk(replica, &opener, log) else {
                 // It does not start, and somebody mends the disk.
@@ -223,6 +224,7 @@ impl Cluster {
                 return;
             };
             log = restored.log;
+            remembers = restored.found && !restored.remembered.lost;
             self.watch.on_journal(&restored);
             durable = Some((journal, restored.remembered, pages));
         }
@@ -230,7 +232,8 @@ impl Cluster {
         let instant = self.plan.sync_max == 0;
         let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, durable);
         self.nodes[index] = Some(node);
-        self.checker.on_start(replica);
+        let remembers = remembers && !self.amnesiac.contains_key(&replica);
+        self.checker.on_start(replica, remembers);
         let peers = self.plan.quorums.others(replica).map(Peer::Replica);
         let peers: Vec<Peer> = peers.chain(self.clients.keys().map(|id| Peer::Client(*id))).collect();
         for peer in peers {
@@ -462,7 +465,10 @@ impl Cluster {
         let mut turn = Turn::default();
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
-        let slots = node.slots();
+        let (slots, stable) = (node.slots(), node.stable());
+        if !self.byzantine.contains(&replica) {
+            self.checker.on_turn(replica, stable);
+        }
         self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
@@ -471,10 +477,12 @@ impl Cluster {
         if !self.byzantine.contains(&replica) {
             for seen in turn.seen {
                 match seen {
-                    Seen::Executed(seq, digest) => {
+                    Seen::Executed(seq, batch) => {
+                        let digest = batch.digest();
                         self.chart(Some(Peer::Replica(replica)), || format!("executes {seq} {digest}"));
-                        self.checker.on_executed(replica, seq, digest);
+                        self.checker.on_executed(replica, seq, &batch);
                     }
+                    Seen::Taken(seq, snapshot) => self.checker.on_taken(replica, seq, &snapshot),
                     // What it forgot it may contradict; that is why it counts among the f.
                     Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
@@ -606,7 +614,12 @@ impl Cluster {
     pub(super) fn crash(&mut self, replica: ReplicaId) {
         self.chart(Some(Peer::Replica(replica)), || "stops".to_owned());
         self.counts.crashes += 1;
-        let stopped = self.nodes[replica.index()].take();
+        let mut stopped = self.nodes[replica.index()].take();
+        if let Some(node) = stopped.as_mut().filter(|_| self.plan.durable) {
+            // As far as the disk comes before it is dark.
+            self.disks[replica.index()].fail_after(self.rng.below(4));
+            node.write_unsynced();
+        }
         self.watch.on_stop(replica, stopped.as_ref().map(|node| node.marks));
         if self.nodes.iter().flatten().all(|node| self.byzantine.contains(&node.own)) {
             self.watch.marks.reach(Mark::AllDown);
@@ -688,6 +701,24 @@ impl Cluster {
             tuning: self.plan.tuning.clone(),
             service: self.workload.service(own),
             entropy: Digest(self.rng.bytes32()),
+        }
+    }
+
+    /// What an executor needs to execute the log once more.
+    fn executor_config(&self) -> ExecutorConfig {
+        let Agreed { client_window, sessions_per_client, sessions_total, .. } = *self.agreed;
+        let result_bytes_per_client = self.agreed.result_bytes_per_client;
+        ExecutorConfig {
+            checkpoint_interval: self.agreed.checkpoint_interval,
+            window: self.agreed.window,
+            state_limits: self.agreed.state_limits(),
+            table_limits: TableLimits {
+                client_window,
+                sessions_per_client,
+                sessions_total,
+                result_bytes_per_client,
+            },
+            service: self.workload.service(ReplicaId(0)),
         }
     }
 
@@ -854,6 +885,9 @@ impl Cluster {
             if whole {
                 checker.check_history(&history, |id| positions(id).unwrap_or_default());
             }
+        }
+        if checker.violation.is_none() {
+            checker.check_replay(&history, self.executor_config());
         }
         self.history = all;
         self.checker = checker;

@@ -9,11 +9,14 @@ mod client;
 mod client_attack;
 mod clock;
 mod cluster;
+mod divergence;
 mod fault;
 mod mark;
 mod network;
 mod node;
 mod plan;
+mod promises;
+mod replay;
 mod rng;
 mod run;
 #[cfg(test)]
@@ -21,6 +24,7 @@ mod scenarios;
 mod script;
 mod service;
 mod shrink;
+mod simulation;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -28,7 +32,9 @@ mod watch;
 mod workload;
 
 pub use chart::Chart;
+pub use divergence::Divergence;
 pub use mark::{Mark, Marks};
 pub use run::{Failure, FailureKind, RunReport, run};
 pub use script::Script;
 pub use shrink::Shrunk;
+pub use simulation::{Finding, Simulation};

@@ -9,8 +9,8 @@ use super::rng::Rng;
 use super::twin::Twin;
 use super::watch::{self, Step};
 use crate::adversary::Adversary;
-use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
-use crate::ports::state::{PageFile, State};
+use crate::message::{Batch, Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{
     Inbound, Journal, JournalStage, Mark as Written, ReplicaConfig, Roles, StoredState, route, save,
 };
@@ -40,7 +40,9 @@ pub(super) struct Turn {
 pub(super) enum Seen {
     Event(Event),
     /// A batch was handed to the executor.
-    Executed(Seq, crate::crypto::Digest),
+    Executed(Seq, Arc<Batch>),
+    /// A checkpoint was taken.
+    Taken(Seq, Snapshot),
     /// A vote was sent.
     Sent(Message),
 }
@@ -294,6 +296,14 @@ impl Node {
         true
     }
 
+    /// The power fails while records are being written: some sectors may be there, none is certain.
+    pub(super) fn write_unsynced(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            // Nobody is left to hear of an error.
+            let _ = journal.write(&self.unsynced);
+        }
+    }
+
     /// The state that was to be saved is; false if the disk failed.
     pub(super) fn save(&mut self, state: &Save) -> bool {
         let Some(file) = &mut self.page_file else { return true };
@@ -346,9 +356,11 @@ impl Node {
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {
-                        let executed =
-                            batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.digest()));
+                        let executed = batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.clone()));
                         turn.seen.extend(executed);
+                    }
+                    if let Mail::Checkpointer(CheckpointerInput::Taken(taken)) = &mail {
+                        turn.seen.push(Seen::Taken(taken.seq, taken.snapshot.clone()));
                     }
                     self.post(mail);
                 }
@@ -366,7 +378,7 @@ impl Node {
     }
 
     fn seal(&mut self, to: To, message: &Message, turn: &mut Turn) {
-        if message.vote_view().is_some() {
+        if message.vote_view().is_some() || matches!(message, Message::ViewChange(_)) {
             turn.seen.push(Seen::Sent(message.clone()));
         }
         let quorums = self.opener.keyring.quorums;

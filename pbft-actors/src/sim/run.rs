@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::attack::Villains;
 use super::chart::Chart;
 use super::cluster::Cluster;
+use super::divergence::Divergence;
 use super::fault::TimedFault;
 use super::mark::Marks;
 use super::plan::Micros;
@@ -41,6 +42,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What was seen.
     pub what: String,
+    /// Where two correct replicas' states part, if that is what was seen.
+    pub divergence: Option<Divergence>,
 }
 
 impl fmt::Display for Failure {
@@ -86,6 +89,29 @@ pub struct RunReport {
     pub flips: u64,
     /// Rare states that were reached.
     pub marks: Marks,
+}
+
+impl RunReport {
+    /// Sums up; of traces a digest that depends on their order.
+    pub fn add(&mut self, report: &Self) {
+        self.trace = self.trace.rotate_left(1) ^ report.trace;
+        self.simulated_micros += report.simulated_micros;
+        self.events += report.events;
+        self.frames += report.frames;
+        self.operations += report.operations;
+        self.batches += report.batches;
+        self.view_changes += report.view_changes;
+        self.transfers += report.transfers;
+        self.crashes += report.crashes;
+        self.rejoins += report.rejoins;
+        self.stable_checkpoints += report.stable_checkpoints;
+        self.byzantine += report.byzantine;
+        self.power_cuts += report.power_cuts;
+        self.disk_failures += report.disk_failures;
+        self.disks_lost += report.disks_lost;
+        self.flips += report.flips;
+        self.marks.add(&report.marks);
+    }
 }
 
 /// Runs one seed with `n` replicas.
@@ -139,7 +165,8 @@ impl Script {
         outcome.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err(Failure { kind: FailureKind::Crash, what: text.unwrap_or_else(|| "a panic".to_owned()) })
+            let what = text.unwrap_or_else(|| "a panic".to_owned());
+            Err(Failure { kind: FailureKind::Crash, what, divergence: None })
         })
     }
 
@@ -164,10 +191,12 @@ impl Script {
             cluster.check_history();
         }
         if let Some(what) = cluster.checker.violation.take() {
-            return Err(Failure { kind: FailureKind::Safety, what });
+            let divergence = cluster.checker.divergence.take();
+            return Err(Failure { kind: FailureKind::Safety, what, divergence });
         }
         if !done {
-            return Err(Failure { kind: FailureKind::Liveness, what: describe(cluster) });
+            let what = describe(cluster);
+            return Err(Failure { kind: FailureKind::Liveness, what, divergence: None });
         }
         Ok(report(cluster))
     }

@@ -128,7 +128,7 @@ impl Search<'_> {
 /// One way of making a script smaller; one that has nothing left to do changes nothing.
 type Step = fn(&mut Script);
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     |script| end_at(script, script.plan.faulty_time / 2),
     |script| end_at(script, script.faults.last().map_or(1, |timed| timed.at + 1)),
     |script| script.faults.iter_mut().for_each(|timed| timed.at /= 2),
@@ -144,6 +144,7 @@ const STEPS: [Step; 16] = [
     |script| resize(script, 4),
     |script| script.plan.durable = false,
     |script| script.plan.sync_max = 0,
+    |script| (script.plan.checkpoint_interval, script.plan.window) = (1, 4),
     simplest_tuning,
 ];
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::rng::Rng;
 use super::service::{Behaviour, LogService, operation};
-use crate::ports::service::AnyService;
+use crate::ports::service::{AnyService, Service};
 use crate::types::ReplicaId;
 
 /// A service and the operations on it.
@@ -21,6 +21,16 @@ impl Workload {
     /// The simulator's own log, which shows what was executed twice, lost or answered wrongly.
     pub(super) fn log() -> Self {
         Self { service: Rc::new(|_| Arc::new(LogService)), operations: Operations::Log }
+    }
+
+    /// Any other service, with operations made of random numbers.
+    pub(super) fn of<S: Service>(
+        service: impl Fn() -> S + 'static,
+        operation: impl Fn(u64) -> Vec<u8> + 'static,
+    ) -> Self {
+        let service = move |_| -> Arc<dyn AnyService> { Arc::new(service()) };
+        let operations = Operations::Drawn(Rc::new(operation));
+        Self { service: Rc::new(service), operations }
     }
 
     #[cfg(test)]
@@ -43,6 +53,8 @@ impl Workload {
 pub(super) enum Operations {
     /// Those of [`LogService`].
     Log,
+    /// Made of random numbers.
+    Drawn(Rc<dyn Fn(u64) -> Vec<u8>>),
 }
 
 impl Operations {
@@ -57,6 +69,7 @@ impl Operations {
                 };
                 (operation(id, behaviour), Some(behaviour))
             }
+            Self::Drawn(operation) => (operation(rng.next()).into(), None),
         }
     }
 }

@@ -53,7 +53,7 @@ fn a_planted_fault_is_found_shrunk_and_charted() {
         .expect("replicas restart in many runs");
     let shrunk = script.shrink_with(&failure, 300, &run);
     assert!(shrunk.script.faults() <= 1, "{} of {}", shrunk.script.faults(), script.faults());
-    assert_eq!((shrunk.script.replicas(), shrunk.failure.kind), (4, FailureKind::Safety));
+    assert_eq!(shrunk.failure.kind, FailureKind::Safety);
 
     let replayed = Script::from_json(&shrunk.script.to_json()).unwrap();
     let chart = replayed.chart_with(&planted());
