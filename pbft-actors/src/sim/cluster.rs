@@ -27,7 +27,7 @@ use crate::ports::config::Agreed;
 use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile};
 use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
-use crate::role::{Event as RoleEvent, ExecutorInput, Save, Taken};
+use crate::role::{Event as RoleEvent, ExecutorInput, LogStanding, Save, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
 use crate::roles::executor::{ExecutorConfig, TableLimits};
 use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, ReplicaSet, Seq, SessionId, Wall};
@@ -59,7 +59,8 @@ impl Happening {
             | Self::Wake(replica)
             | Self::Synced { replica, .. }
             | Self::Scrub { replica, .. }
-            | Self::Saved { replica, .. } => Some(*replica),
+            | Self::Saved { replica, .. }
+            | Self::Digested { replica, .. } => Some(*replica),
             Self::Frame { .. } | Self::ClientWake(_) | Self::Connect(..) | Self::Restart(_) => None,
         }
     }
@@ -86,8 +87,11 @@ pub(super) struct Cluster {
     pub(super) chart: Option<Chart>,
     pub(super) rng: Rng,
     pub(super) now: Micros,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    /// When, in which order, and where among the happenings.
+    queue: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    happenings: Vec<Option<Happening>>,
+    /// Places among the happenings that are empty.
+    free: Vec<usize>,
     order: u64,
     agreed: Arc<Agreed>,
     identities: Vec<Identity>,
@@ -154,7 +158,8 @@ impl Cluster {
             chart,
             now: 0,
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            happenings: Vec::new(),
+            free: Vec::new(),
             order: 0,
             agreed: Arc::new(agreed),
             identities,
@@ -224,7 +229,7 @@ impl Cluster {
                 return;
             };
             log = restored.log;
-            remembers = restored.found && !restored.remembered.lost;
+            remembers = restored.found && restored.remembered.standing != LogStanding::Lost;
             self.watch.on_journal(&restored);
             durable = Some((journal, restored.remembered, pages));
         }
@@ -298,20 +303,26 @@ impl Cluster {
 
     fn schedule(&mut self, delay: Micros, happening: Happening) {
         self.order += 1;
-        self.queue.push(Reverse((self.now + delay, self.order)));
-        self.happenings.insert(self.order, happening);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() - 1
+        });
+        self.happenings[place] = Some(happening);
+        self.queue.push(Reverse((self.now + delay, self.order, place)));
     }
 
     /// Lets one thing happen; false if the time limit is reached first.
     pub(super) fn step(&mut self, until: Micros) -> bool {
-        let Some(Reverse((at, order))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= until)
+        let Some(Reverse((at, order, place))) =
+            self.queue.peek().copied().filter(|Reverse((at, ..))| *at <= until)
         else {
             self.now = self.now.max(until);
             return false;
         };
         self.queue.pop();
         self.now = at;
-        let Some(happening) = self.happenings.remove(&order) else { return true };
+        let Some(happening) = self.happenings[place].take() else { return true };
+        self.free.push(place);
         if let Some(until) = happening.replica().and_then(|replica| self.frozen_until(replica)) {
             self.schedule(until - at, happening);
             return true;
@@ -550,7 +561,7 @@ impl Cluster {
 
     pub(super) fn carry(&mut self, from: Peer, frames: Vec<(Peer, Bytes)>) {
         for (to, bytes) in frames {
-            for delay in self.network.carry(from, to) {
+            for delay in self.network.carry(from, to).into_iter().flatten() {
                 self.schedule(delay, Happening::Frame { from, to, bytes: bytes.clone() });
             }
         }
@@ -712,6 +723,7 @@ impl Cluster {
             checkpoint_interval: self.agreed.checkpoint_interval,
             window: self.agreed.window,
             state_limits: self.agreed.state_limits(),
+            heap_pages_max: usize::MAX,
             table_limits: TableLimits {
                 client_window,
                 sessions_per_client,
@@ -782,7 +794,7 @@ impl Cluster {
         let files: Vec<&String> = files.iter().filter(|file| file.starts_with("journal")).collect();
         if !files.is_empty() {
             let file = *self.rng.pick(&files);
-            let length = disk.content(file).len() as u64;
+            let length = disk.bytes(file) as u64;
             disk.flip(file, self.rng.below(length) as usize, 1 << self.rng.below(8));
         }
     }
@@ -802,7 +814,7 @@ impl Cluster {
         let disk = &self.disks[replica.index()];
         // The root records are another matter: one of two counts.
         let first = 2 * PAGE_BYTES as u64;
-        let length = disk.content("state").len() as u64;
+        let length = disk.bytes("state") as u64;
         if length > first {
             let offset = first + self.rng.below(length - first);
             disk.flip("state", offset as usize, 1 << self.rng.below(8));

@@ -112,6 +112,10 @@ impl Marks {
         self.0[mark as usize] += 1;
     }
 
+    pub(super) fn reach_if(&mut self, reached: bool, mark: Mark) {
+        self.0[mark as usize] += u64::from(reached);
+    }
+
     /// Sums up.
     pub fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);

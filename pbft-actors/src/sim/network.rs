@@ -17,6 +17,7 @@ pub(super) struct Network {
     pub(super) lost: u64,
     pub(super) carried: u64,
     /// Frames of a direction, for tests that count.
+    #[cfg(test)]
     pub(super) by_link: BTreeMap<(Peer, Peer), u64>,
 }
 
@@ -29,6 +30,7 @@ impl Network {
             clogged: BTreeMap::new(),
             lost: 0,
             carried: 0,
+            #[cfg(test)]
             by_link: BTreeMap::new(),
         }
     }
@@ -55,16 +57,20 @@ impl Network {
     }
 
     /// After how long a frame arrives, once for each of its copies.
-    pub(super) fn carry(&mut self, from: Peer, to: Peer) -> Vec<Micros> {
+    pub(super) fn carry(&mut self, from: Peer, to: Peer) -> [Option<Micros>; 2] {
         let plan = self.plan;
         if self.cut.contains(&(from, to)) || self.rng.chance(plan.loss_per_mille) {
             self.lost += 1;
-            return Vec::new();
+            return [None; 2];
         }
         self.carried += 1;
-        *self.by_link.entry((from, to)).or_default() += 1;
-        let copies = if self.rng.chance(plan.duplicate_per_mille) { 2 } else { 1 };
+        #[cfg(test)]
+        {
+            *self.by_link.entry((from, to)).or_default() += 1;
+        }
+        let twice = self.rng.chance(plan.duplicate_per_mille);
         let clogged = self.clogged.get(&(from, to)).copied().unwrap_or_default();
-        (0..copies).map(|_| clogged + self.rng.between(plan.delay_min, plan.delay_max)).collect()
+        let mut delay = || clogged + self.rng.between(plan.delay_min, plan.delay_max);
+        [Some(delay()), twice.then(delay)]
     }
 }

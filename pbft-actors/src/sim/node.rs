@@ -1,6 +1,7 @@
 //! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -250,8 +251,8 @@ impl Node {
         self.submit(effects, turn);
         let mut ended = false;
         loop {
-            let full: Vec<usize> = (0..5).filter(|index| !self.mailboxes[*index].is_empty()).collect();
-            if full.is_empty() {
+            let full = self.mailboxes.iter().filter(|mailbox| !mailbox.is_empty()).count();
+            if full == 0 {
                 if ended {
                     break;
                 }
@@ -259,8 +260,9 @@ impl Node {
                 self.post(BatcherInput::TurnEnd.into());
                 continue;
             }
-            let index = *self.rng.pick(&full);
-            let Some(mail) = self.mailboxes[index].pop_front() else { continue };
+            let drawn = self.rng.below(full as u64) as usize;
+            let mut mailboxes = self.mailboxes.iter_mut().filter(|mailbox| !mailbox.is_empty());
+            let Some(mail) = mailboxes.nth(drawn).and_then(VecDeque::pop_front) else { continue };
             let step = Step::of(&mail);
             let turn_end = mail == Mail::Batcher(BatcherInput::TurnEnd);
             let effects = self.roles.deliver(now, mail);

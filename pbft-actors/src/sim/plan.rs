@@ -103,7 +103,7 @@ impl Plan {
             durable: rng.chance(500),
             sync_max: *rng.pick(&[0, 0, 500, 10_000]),
             digest_max: *rng.pick(&[0, 100, 2_000, 50_000]),
-            real_signatures: rng.chance(20),
+            real_signatures: rng.chance(5),
             stay_dead: rng.between(0, quorums.f() as u64),
         }
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::node::{Node, Turn};
 use crate::adversary::{Adversary, within};
 use crate::message::{Peer, Signer};
-use crate::role::{Message, To};
+use crate::role::{ExecutorInput, Message, To};
 use crate::types::{Now, ReplicaSet};
 
 /// The second copy.
@@ -38,7 +38,16 @@ impl Twin {
     /// Runs it; what it says to its side.
     pub(super) fn run(&mut self, now: Now) -> Vec<(To, Message)> {
         // Nobody checks what it does, and it keeps nothing.
-        self.node.run(now, &mut Turn::default());
+        loop {
+            let mut turn = Turn::default();
+            self.node.run(now, &mut turn);
+            if turn.digests.is_empty() {
+                break;
+            }
+            for (generation, taken) in turn.digests {
+                self.node.post(ExecutorInput::Digested { generation, taken }.into());
+            }
+        }
         let said = std::mem::take(&mut *self.said.borrow_mut());
         let to_side = |(to, message)| match to {
             To::Client(_) => Some((to, message)),

@@ -6,7 +6,7 @@ use super::mark::{Mark, Marks};
 use crate::message::{Batch, Fetch, Outcome, ReplyResult, ViewChange};
 use crate::ports::storage::Damage;
 use crate::replica::Restored;
-use crate::role::{Effect, Event, ExecutorInput, Mail, Message, OrdererInput};
+use crate::role::{Effect, Event, ExecutorInput, LogStanding, Mail, Message, OrdererInput};
 use crate::types::{ReplicaId, Seq, View};
 
 /// What a step was for, as far as marks depend on it.
@@ -57,12 +57,8 @@ fn on_message(step: Step, message: &Message, marks: &mut Marks) {
         Message::NewView(signed) => {
             let null = Batch::null_digest();
             let chosen = &signed.message.chosen;
-            if chosen.iter().any(|(_, digest)| *digest == null) {
-                marks.reach(Mark::NullChosen);
-            }
-            if chosen.iter().any(|(_, digest)| *digest != null) {
-                marks.reach(Mark::BatchChosen);
-            }
+            marks.reach_if(chosen.iter().any(|(_, digest)| *digest == null), Mark::NullChosen);
+            marks.reach_if(chosen.iter().any(|(_, digest)| *digest != null), Mark::BatchChosen);
         }
         Message::PrePrepare(message) if message.choice.is_none() => marks.reach(Mark::NullProposed),
         Message::Reply(reply) => match &reply.result {
@@ -80,12 +76,9 @@ fn on_message(step: Step, message: &Message, marks: &mut Marks) {
 }
 
 fn on_view_change(message: &ViewChange, marks: &mut Marks) {
-    if !message.prepared.is_empty() {
-        marks.reach(Mark::PreparedInViewChange);
-    }
-    if message.pre_prepared.windows(2).any(|pair| pair[0].seq == pair[1].seq) {
-        marks.reach(Mark::ContestedInViewChange);
-    }
+    marks.reach_if(!message.prepared.is_empty(), Mark::PreparedInViewChange);
+    let contested = message.pre_prepared.windows(2).any(|pair| pair[0].seq == pair[1].seq);
+    marks.reach_if(contested, Mark::ContestedInViewChange);
 }
 
 /// What the events of all replicas show together.
@@ -104,21 +97,17 @@ impl Watch {
         let marks = &mut self.marks;
         match event {
             Event::ViewChangeStarted { view } => {
-                if self.changing.insert(replica, *view).is_some() {
-                    marks.reach(Mark::ViewChangeAgain);
-                }
+                let again = self.changing.insert(replica, *view).is_some();
+                marks.reach_if(again, Mark::ViewChangeAgain);
             }
             Event::ViewInstalled { view, .. } => {
                 self.changing.remove(&replica);
                 let before = self.views.insert(replica, *view).unwrap_or_default();
-                if *view > before.next() {
-                    marks.reach(Mark::ViewsSkipped);
-                }
+                marks.reach_if(*view > before.next(), Mark::ViewsSkipped);
             }
             Event::Behind { target } => {
-                if self.fetching.insert(replica, *target).is_some_and(|before| before < *target) {
-                    marks.reach(Mark::TransferFollowed);
-                }
+                let before = self.fetching.insert(replica, *target);
+                marks.reach_if(before.is_some_and(|before| before < *target), Mark::TransferFollowed);
             }
             Event::Transferred { .. } => {
                 self.fetching.remove(&replica);
@@ -137,12 +126,8 @@ impl Watch {
         if let Some(reached) = reached {
             self.marks.add(&reached);
         }
-        if self.changing.remove(&replica).is_some() {
-            self.marks.reach(Mark::StoppedInViewChange);
-        }
-        if self.fetching.remove(&replica).is_some() {
-            self.marks.reach(Mark::TransferInterrupted);
-        }
+        self.marks.reach_if(self.changing.remove(&replica).is_some(), Mark::StoppedInViewChange);
+        self.marks.reach_if(self.fetching.remove(&replica).is_some(), Mark::TransferInterrupted);
         self.views.remove(&replica);
     }
 
@@ -150,13 +135,11 @@ impl Watch {
     pub(super) fn on_journal(&mut self, restored: &Restored) {
         let Damage { hidden, bodies, torn, .. } = restored.damage;
         let found = [
-            (restored.found && !restored.remembered.lost, Mark::Remembered),
+            (restored.found && restored.remembered.standing != LogStanding::Lost, Mark::Remembered),
             (torn, Mark::TornTail),
             (hidden, Mark::PromisesLost),
             (bodies > 0, Mark::PromiseCopied),
         ];
-        for (_, mark) in found.into_iter().filter(|(reached, _)| *reached) {
-            self.marks.reach(mark);
-        }
+        found.into_iter().for_each(|(reached, mark)| self.marks.reach_if(reached, mark));
     }
 }
