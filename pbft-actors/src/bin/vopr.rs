@@ -175,11 +175,12 @@ fn replay(file: &Path, arguments: &Arguments) -> ExitCode {
         }
     };
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let started = Instant::now();
     match script.run() {
         Ok(report) => {
             let mut totals = Totals::default();
             totals.add(&report);
-            totals.print(script.replicas(), f64::MIN_POSITIVE, arguments.json);
+            totals.print(script.replicas(), started.elapsed().as_secs_f64(), arguments.json);
             ExitCode::SUCCESS
         }
         Err(failure) => {
