@@ -58,7 +58,7 @@ fn a_planted_fault_is_found_shrunk_and_charted() {
     let replayed = Script::from_json(&shrunk.script.to_json()).unwrap();
     let chart = replayed.chart_with(&planted());
     assert!(chart.mermaid().starts_with("sequenceDiagram\n"));
-    for word in ["PRE-PREPARE 0/1", "COMMIT 0/1", "executes 1", "stops", &shrunk.failure.what] {
+    for word in ["PRE-PREPARE 0/1", "COMMIT 0/1", "executes 1", &shrunk.failure.what] {
         assert!(chart.text().contains(word), "{word} is not in\n{}", chart.text());
     }
 }
