@@ -93,7 +93,7 @@ mod tests {
             bundles(messages, |bytes| *bytes).map(<[usize]>::len).collect()
         };
         let half = BUNDLE_BYTES_MAX / 2;
-        assert_eq!(lengths(&[]), []);
+        assert!(lengths(&[]).is_empty());
         assert_eq!(lengths(&[2 * BUNDLE_BYTES_MAX, 1, 1]), [1, 2]);
         assert_eq!(lengths(&[half, half, half, 1]), [2, 2]);
         assert_eq!(lengths(&vec![1; BUNDLE_MESSAGES_MAX + 1]), [BUNDLE_MESSAGES_MAX, 1]);

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::message::{
@@ -7,10 +8,12 @@ use crate::message::{
 use crate::types::{LogId, Seq};
 
 /// What a liar lies about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Lie {
     /// PREPARE and COMMIT for a digest that nobody proposed.
     Votes,
+    /// Besides its votes the same ones in the views before and after, and far beyond the window.
+    Places,
     /// DECIDED null wherever it votes for something.
     Decided,
     /// Results to clients.
@@ -41,8 +44,9 @@ pub(crate) enum Lie {
 
 impl Lie {
     /// Every lie.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Votes,
+        Self::Places,
         Self::Decided,
         Self::Replies,
         Self::Checkpoints,
@@ -87,6 +91,19 @@ impl Liar {
     }
 }
 
+/// The same vote where it does not belong.
+fn misplaced(to: To, message: &Message) -> Vec<(To, Message)> {
+    let (vote, again): (Vote, fn(Vote) -> Message) = match message {
+        Message::Prepare(vote) => (*vote, Message::Prepare),
+        Message::Commit(vote) => (*vote, Message::Commit),
+        _ => return Vec::new(),
+    };
+    let after = Vote { view: vote.view.next(), ..vote };
+    let before = Vote { view: crate::types::View(vote.view.0.saturating_sub(1)), ..vote };
+    let beyond = Vote { seq: vote.seq.plus(10_000), ..vote };
+    [after, before, beyond].map(|vote| (to, again(vote))).into()
+}
+
 impl Adversary for Liar {
     fn on_send(&mut self, to: To, message: Message, signer: &Signer) -> Vec<(To, Message)> {
         let decides = self.lies(Lie::Decided);
@@ -94,6 +111,7 @@ impl Adversary for Liar {
             let vote = Vote { digest: crate::message::Batch::null_digest(), ..*vote };
             decides.then_some((To::Others, Message::Decided(vote)))
         };
+        let misplaced = if self.lies(Lie::Places) { misplaced(to, &message) } else { Vec::new() };
         let mut more = None;
         let message = match message {
             Message::Prepare(vote) | Message::Commit(vote) | Message::Decided(vote)
@@ -173,6 +191,6 @@ impl Adversary for Liar {
             }
             other => other,
         };
-        std::iter::once((to, message)).chain(more).collect()
+        std::iter::once((to, message)).chain(more).chain(misplaced).collect()
     }
 }

@@ -2,17 +2,21 @@
 //! test mode: everything here happens to messages that a correct replica asked to send.
 
 mod delay;
+mod forge;
 mod liar;
+mod mutate;
 mod partial;
 mod two_faced;
 mod views;
 
-use crate::message::Signer;
+use crate::message::{Opened, Signer};
 use crate::role::{Message, To};
 use crate::types::{ClientId, Now, ReplicaSet};
 
 pub(crate) use delay::{Slow, Stale};
+pub(crate) use forge::{Echoes, Forges};
 pub(crate) use liar::{Liar, Lie};
+pub(crate) use mutate::Mutates;
 pub(crate) use partial::{Mute, Partial, Unfair};
 pub(crate) use two_faced::{Conspiracy, Face, TwoFaced};
 pub(crate) use views::{BadNewView, ViewClimber};
@@ -28,6 +32,9 @@ pub(crate) trait Adversary {
     fn admits(&mut self, _client: ClientId) -> bool {
         true
     }
+
+    /// Called with every message that reaches the replica.
+    fn on_hear(&mut self, _opened: &Opened) {}
 
     /// Called now and then; what comes back is sent too.
     fn on_tick(&mut self, _now: Now, _signer: &Signer) -> Vec<(To, Message)> {
@@ -52,6 +59,10 @@ impl Adversary for Several {
         self.0.iter_mut().all(|adversary| adversary.admits(client))
     }
 
+    fn on_hear(&mut self, opened: &Opened) {
+        self.0.iter_mut().for_each(|adversary| adversary.on_hear(opened));
+    }
+
     fn on_tick(&mut self, now: Now, signer: &Signer) -> Vec<(To, Message)> {
         self.0.iter_mut().flat_map(|adversary| adversary.on_tick(now, signer)).collect()
     }
@@ -59,7 +70,7 @@ impl Adversary for Several {
 
 /// The part of an address that lies within a set; `everyone` are the replicas of the group. Clients
 /// are in no set.
-fn within(to: To, set: ReplicaSet, everyone: ReplicaSet) -> Option<To> {
+pub(crate) fn within(to: To, set: ReplicaSet, everyone: ReplicaSet) -> Option<To> {
     let named = match to {
         To::Replica(id) => std::iter::once(id).collect(),
         To::Others => everyone,
@@ -68,6 +79,27 @@ fn within(to: To, set: ReplicaSet, everyone: ReplicaSet) -> Option<To> {
     };
     let both: ReplicaSet = named.iter().filter(|id| set.contains(*id)).collect();
     (!both.is_empty()).then_some(To::Replicas(both))
+}
+
+/// Where an adversary's choices come from: the same seed, the same choices.
+struct Draws {
+    seed: u64,
+    count: u64,
+}
+
+impl Draws {
+    fn new(seed: u64) -> Self {
+        Self { seed, count: 0 }
+    }
+
+    /// Below `bound`, which is at least 1.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.count += 1;
+        let mut bits = self.seed ^ self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        bits = (bits ^ (bits >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        (bits ^ (bits >> 32)) % bound
+    }
 }
 
 /// A digest that nothing has.

@@ -2,6 +2,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use super::*;
 use crate::crypto::Digest;
 use crate::message::{Choice, Kind, PrePrepare, PrePrepared, ViewChange, Vote};
@@ -11,7 +13,7 @@ use crate::types::{Seq, View};
 const FACES_MAX: usize = 1_024;
 
 /// What those who are fooled are shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Face {
     /// Null.
     Null,

@@ -1,15 +1,21 @@
-//! Runs the simulator over seeds: `vopr --seed S --runs N [--replicas 4..7] [--json]`.
+//! Runs the simulator over seeds: `vopr --seed S --runs N [--replicas 4..7] [--json]`, and what a run
+//! was shrunk to: `vopr --replay FILE`.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use pbft_actors::sim::{FailureKind, RunReport, run};
+use pbft_actors::sim::{Failure, FailureKind, Mark, Marks, RunReport, Script, Shrunk};
 
 /// Runs whole clusters in virtual time under crashes, partitions and a lossy network.
 ///
 /// Exit code 0 if every run held; 127 if one crashed, 128 if one made no progress, 129 if one broke
-/// safety, with the line that replays it.
+/// safety. Then it prints the line that replays the run, makes the run as small as it can, and writes
+/// the smallest one to a file, with a message-sequence chart as text and as Mermaid.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -28,6 +34,19 @@ struct Arguments {
     /// Print the trace hash of every run.
     #[arg(long)]
     trace: bool,
+    /// Print how often each rare state was reached, and exit with 1 unless every one but the rarest was,
+    /// over all group sizes.
+    #[arg(long)]
+    marks: bool,
+    /// Run this script instead of seeds, and chart it.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Runs spent on making a failure smaller; 0 leaves it as it is.
+    #[arg(long, value_name = "RUNS", default_value_t = 400)]
+    shrink: usize,
+    /// Where scripts and charts of failures are written.
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/vopr")]
+    out: PathBuf,
 }
 
 fn parse_replicas(text: &str) -> Result<(usize, usize), String> {
@@ -52,29 +71,15 @@ struct Totals {
 impl Totals {
     fn add(&mut self, report: &RunReport) {
         self.runs += 1;
-        let sum = &mut self.sum;
-        sum.trace = sum.trace.rotate_left(1) ^ report.trace;
-        sum.simulated_micros += report.simulated_micros;
-        sum.events += report.events;
-        sum.frames += report.frames;
-        sum.operations += report.operations;
-        sum.batches += report.batches;
-        sum.view_changes += report.view_changes;
-        sum.transfers += report.transfers;
-        sum.crashes += report.crashes;
-        sum.rejoins += report.rejoins;
-        sum.stable_checkpoints += report.stable_checkpoints;
-        sum.byzantine += report.byzantine;
-        sum.power_cuts += report.power_cuts;
-        sum.disk_failures += report.disk_failures;
-        sum.disks_lost += report.disks_lost;
-        sum.flips += report.flips;
+        self.sum.add(report);
     }
 
     fn print(&self, n: usize, seconds: f64, json: bool) {
         let Self { runs, sum } = self;
         let simulated = sum.simulated_micros as f64 / 1e6;
         if json {
+            let marks: BTreeMap<&str, u64> =
+                sum.marks.iter().map(|(mark, count)| (mark.name(), count)).collect();
             let line = serde_json::json!({
                 "replicas": n, "runs": runs, "seconds": seconds,
                 "runs_per_s": *runs as f64 / seconds, "simulated_s": simulated,
@@ -84,7 +89,7 @@ impl Totals {
                 "crashes": sum.crashes, "byzantine": sum.byzantine, "rejoins": sum.rejoins,
                 "power_cuts": sum.power_cuts, "disk_failures": sum.disk_failures,
                 "disks_lost": sum.disks_lost, "flipped_bits": sum.flips,
-                "stable_checkpoints": sum.stable_checkpoints, "trace": format!("{:016x}", sum.trace),
+                "stable_checkpoints": sum.stable_checkpoints, "marks": marks, "trace": format!("{:016x}", sum.trace),
             });
             println!("{line}");
             return;
@@ -114,11 +119,16 @@ impl Totals {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.replay {
+        return replay(file, &arguments);
+    }
+    let mut marks = Marks::default();
     for n in arguments.replicas.0..=arguments.replicas.1 {
         let started = Instant::now();
         let mut totals = Totals::default();
         for seed in arguments.seed..arguments.seed.saturating_add(arguments.runs) {
-            match run(seed, n) {
+            let script = Script::draw(seed, n);
+            match script.run() {
                 Ok(report) => {
                     if arguments.trace {
                         println!("n={n} seed={seed} trace={:016x}", report.trace);
@@ -127,17 +137,107 @@ fn main() -> ExitCode {
                 }
                 Err(failure) => {
                     eprintln!("n={n} seed={seed}: {failure}");
-                    eprintln!(
-                        "replay: cargo run --release -p pbft-actors --features sim --bin vopr -- \
-                         --seed {seed} --runs 1 --replicas {n}"
-                    );
+                    eprintln!("replay: {COMMAND} --seed {seed} --runs 1 --replicas {n}");
+                    shrink_and_show(&script, &failure, &format!("n{n}-seed{seed}"), &arguments);
                     return exit_code(failure.kind);
                 }
             }
         }
         totals.print(n, started.elapsed().as_secs_f64(), arguments.json);
+        marks.add(&totals.sum.marks);
     }
-    ExitCode::SUCCESS
+    if arguments.marks { show(&marks) } else { ExitCode::SUCCESS }
+}
+
+/// Every mark with its count; a failure names those that were to be reached.
+fn show(marks: &Marks) -> ExitCode {
+    for (mark, count) in marks.iter() {
+        println!("{count:>9} {}", mark.name());
+    }
+    let missed: Vec<&str> = marks.missed().filter(|mark| !mark.is_rare()).map(Mark::name).collect();
+    if missed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("never reached: {}", missed.join(", "));
+    ExitCode::FAILURE
+}
+
+const COMMAND: &str = "cargo run --release -p pbft-actors --features sim --bin vopr --";
+
+/// Runs one script and writes its chart next to it.
+fn replay(file: &Path, arguments: &Arguments) -> ExitCode {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let script = match text.and_then(|text| Script::from_json(&text)) {
+        Ok(script) => script,
+        Err(error) => {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let started = Instant::now();
+    match script.run() {
+        Ok(report) => {
+            let mut totals = Totals::default();
+            totals.add(&report);
+            totals.print(script.replicas(), started.elapsed().as_secs_f64(), arguments.json);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("{name}: {failure}");
+            shrink_and_show(&script, &failure, &name, arguments);
+            exit_code(failure.kind)
+        }
+    }
+}
+
+fn shrink_and_show(script: &Script, failure: &Failure, name: &str, arguments: &Arguments) {
+    // The first panic was told; those of the runs that look for a smaller one are not news.
+    std::panic::set_hook(Box::new(|_| {}));
+    let shrunk = script.shrink(failure, arguments.shrink);
+    match write(&shrunk, name, &arguments.out) {
+        Err(error) => eprintln!("{}: {error}", arguments.out.display()),
+        Ok(files) if arguments.json => {
+            let line = serde_json::json!({
+                "failure": format!("{:?}", shrunk.failure.kind).to_lowercase(),
+                "what": shrunk.failure.what, "replicas": shrunk.script.replicas(),
+                "faults_before": script.faults(), "faults": shrunk.script.faults(),
+                "shrink_runs": shrunk.runs, "script": files[0], "chart": files[1], "mermaid": files[2],
+            });
+            println!("{line}");
+        }
+        Ok(files) => {
+            eprintln!(
+                "shrunk in {} runs from {} faults at n={} to {} at n={}: {}",
+                shrunk.runs,
+                script.faults(),
+                script.replicas(),
+                shrunk.script.faults(),
+                shrunk.script.replicas(),
+                shrunk.failure
+            );
+            eprintln!("replay: {COMMAND} --replay {}", files[0]);
+            eprintln!("charts: {} and {}", files[1], files[2]);
+        }
+    }
+}
+
+/// Writes script, chart and diagram; their names.
+fn write(shrunk: &Shrunk, name: &str, directory: &Path) -> io::Result<[String; 3]> {
+    fs::create_dir_all(directory)?;
+    let chart = shrunk.script.chart();
+    let files = [
+        (format!("{name}.json"), shrunk.script.to_json()),
+        (format!("{name}.txt"), chart.text()),
+        (format!("{name}.mmd"), chart.mermaid()),
+    ];
+    let mut names = Vec::new();
+    for (file, content) in files {
+        let path = directory.join(file);
+        fs::write(&path, content)?;
+        names.push(path.display().to_string());
+    }
+    Ok(names.try_into().expect("three files"))
 }
 
 fn exit_code(kind: FailureKind) -> ExitCode {

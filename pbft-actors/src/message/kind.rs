@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// What a frame holds. The number is part of every proof, so that no message is read as another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Kind {
     /// A client's request.

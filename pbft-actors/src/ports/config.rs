@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crypto::{Digest, Hasher, PublicKey};
 use crate::message::{BATCH_BYTES_MAX, BATCH_REQUESTS_MAX, Binding, ClusterId, WINDOW_MAX};
 use crate::ports::state::{PAGE_BYTES, StateLimits};
@@ -177,7 +179,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What each replica may choose for itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tuning {
     /// T0: how long a request may wait before the primary is suspected, while nothing went wrong.
     pub timeout: Millis,

@@ -1,21 +1,34 @@
 //! What must hold whatever happens. A violation ends the run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::client::Record;
+use super::divergence::Divergence;
 use super::plan::Micros;
+use super::promises::Promises;
+use super::replay::Replay;
 use super::service::{Behaviour, REFUSED_ON_PURPOSE, TWICE};
 use crate::crypto::Digest;
-use crate::message::{Kind, Refusal};
+use crate::message::{Batch, Kind, Refusal};
+use crate::ports::state::{DamagedPart, Snapshot};
 use crate::role::{Event, Message};
 use crate::roles::client::InvokeError;
+use crate::roles::executor::ExecutorConfig;
 use crate::types::{ReplicaId, Seq, View};
+
+/// Checkpoints whose state is kept to be compared with that of others.
+const SNAPSHOTS_MAX: usize = 64;
 
 /// Safety, step by step.
 #[derive(Default)]
 pub(super) struct Checker {
     /// What was executed at each seq, by whoever was first.
-    executed: BTreeMap<Seq, Digest>,
+    executed: BTreeMap<Seq, Arc<Batch>>,
+    /// The latest checkpoints as the first replica took them that did.
+    snapshots: BTreeMap<Seq, (ReplicaId, Snapshot)>,
+    promises: Promises,
+    pub(super) divergence: Option<Divergence>,
     /// The view each replica is in, since it started.
     views: BTreeMap<ReplicaId, View>,
     stable: BTreeMap<Seq, Digest>,
@@ -36,8 +49,41 @@ impl Checker {
         self.violation.get_or_insert(what);
     }
 
-    pub(super) fn on_start(&mut self, replica: ReplicaId) {
+    /// A replica starts, with its memory or without.
+    pub(super) fn on_start(&mut self, replica: ReplicaId, remembers: bool) {
         self.views.remove(&replica);
+        self.promises.on_start(replica, remembers);
+    }
+
+    /// Where a replica stands after a turn.
+    pub(super) fn on_turn(&mut self, replica: ReplicaId, stable: Seq) {
+        if let Some(what) = self.promises.on_stable(replica, stable) {
+            self.fail(what);
+        }
+    }
+
+    /// A replica took a checkpoint: its state is that of everyone who took it.
+    pub(super) fn on_taken(&mut self, replica: ReplicaId, seq: Seq, snapshot: &Snapshot) {
+        if self.damaged.contains(&replica) {
+            return;
+        }
+        let Some((other, first)) = self.snapshots.get(&seq) else {
+            self.snapshots.insert(seq, (replica, snapshot.clone()));
+            if self.snapshots.len() > SNAPSHOTS_MAX {
+                self.snapshots.pop_first();
+            }
+            return;
+        };
+        if first.root() == snapshot.root() {
+            return;
+        }
+        let page = DamagedPart::catch(|| first.first_difference(snapshot)).ok().flatten();
+        let since = self.snapshots.range(..seq).next_back().map_or(Seq(1), |(before, _)| before.next());
+        let (other, operations) = (*other, Vec::new());
+        let mut divergence = Divergence { replica, other, since, seq, page, operations };
+        divergence.name_operations(self.executed.range(since..=seq).map(|(seq, batch)| (*seq, batch)));
+        self.fail(format!("determinism: {divergence}"));
+        self.divergence.get_or_insert(divergence);
     }
 
     /// A replica that is behind holds something about its window, K seqs more, and what NEW-VIEW chose.
@@ -48,8 +94,9 @@ impl Checker {
     }
 
     /// A batch goes to an executor, which asserts the order by itself.
-    pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, digest: Digest) {
-        let agreed = *self.executed.entry(seq).or_insert(digest);
+    pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, batch: &Arc<Batch>) {
+        let digest = batch.digest();
+        let agreed = self.executed.entry(seq).or_insert_with(|| batch.clone()).digest();
         if agreed != digest {
             self.fail(format!(
                 "agreement: replica {replica} executes {digest} at {seq}, another executed {agreed}"
@@ -61,6 +108,12 @@ impl Checker {
         let (view, seq, digest) = match message {
             Message::PrePrepare(m) => (m.view, m.seq, m.digest()),
             Message::Prepare(v) | Message::Commit(v) => (v.view, v.seq, v.digest),
+            Message::ViewChange(own) if own.sender == replica => {
+                if let Some(what) = self.promises.on_view_change(replica, &own.message) {
+                    self.fail(what);
+                }
+                return;
+            }
             _ => return,
         };
         let key = (replica, message.kind(), view, seq);
@@ -109,6 +162,15 @@ impl Checker {
         }
     }
 
+    /// Every answer, and the order of all, against the log executed once more.
+    pub(super) fn check_replay(&mut self, history: &[Record], config: ExecutorConfig) {
+        let log = self.executed.iter().map(|(seq, batch)| (*seq, batch));
+        let checked = Replay::of(config, log).and_then(|replay| replay.check(history));
+        if let Err(what) = checked {
+            self.fail(what);
+        }
+    }
+
     /// The clients' history against the log that all correct replicas hold: every acknowledged
     /// operation is at its position, once, and positions follow real time. O(n log n).
     pub(super) fn check_history(&mut self, history: &[Record], position_of: impl Fn(u64) -> Option<u64>) {
@@ -118,7 +180,7 @@ impl Checker {
             let Some((at, completion)) = &record.completed else { continue };
             let held = position_of(record.id);
             match (record.behaviour, completion) {
-                (Behaviour::Append, Ok(committed)) => {
+                (Some(Behaviour::Append), Ok(committed)) => {
                     let answered = committed.result[..].try_into().ok().map(u64::from_be_bytes);
                     if held.is_none() || held != answered {
                         let id = record.id;
@@ -134,10 +196,12 @@ impl Checker {
                     }
                     completions.push((*at, position));
                 }
-                (Behaviour::Refuse, Err(InvokeError::Refused { refusal, .. }))
+                (Some(Behaviour::Refuse), Err(InvokeError::Refused { refusal, .. }))
                     if refusal.code == REFUSED_ON_PURPOSE && held.is_none() => {}
-                (Behaviour::Panic, Err(InvokeError::Refused { refusal, .. }))
+                (Some(Behaviour::Panic), Err(InvokeError::Refused { refusal, .. }))
                     if refusal.code == Refusal::PANICKED && held.is_none() => {}
+                // Of other services the log alone is asked.
+                (None, _) => {}
                 // The outcome is not known, or no longer kept.
                 (
                     _,

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::client_attack::{ClientAttack, ClientKeys};
 use super::node::seal_for;
 use super::plan::Micros;
 use super::rng::Rng;
-use super::service::{Behaviour, operation};
+use super::service::Behaviour;
+use super::workload::Operations;
+use crate::crypto::Identity;
 #[cfg(test)]
 use crate::message::RequestKeys;
-use crate::message::{Frame, LinkKeys, Opened, Opener, Peer};
+use crate::message::{Binding, Frame, LinkKeys, Opened, Opener, Peer, Request};
 use crate::role::{Message, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
 #[cfg(test)]
 use crate::types::SessionId;
-use crate::types::{Millis, Monotonic, ReplicaId};
+use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
 
 /// Operations that are not answered within this time are asked for again by their id.
 const INVOKE_TIMEOUT: Millis = Millis(20_000);
@@ -23,8 +26,10 @@ const INVOKE_TIMEOUT: Millis = Millis(20_000);
 /// An operation and what became of it.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
+    pub(super) client: ClientId,
     pub(super) id: u64,
-    pub(super) behaviour: Behaviour,
+    /// What the simulator's own service shall do with it.
+    pub(super) behaviour: Option<Behaviour>,
     pub(super) invoked: Micros,
     pub(super) completed: Option<(Micros, Completion)>,
 }
@@ -37,10 +42,15 @@ pub(super) struct SimClient {
     rng: Rng,
     pub(super) to_invoke: u64,
     pub(super) outstanding_max: u64,
+    operations: Operations,
     /// Index into the history by token.
     waiting: BTreeMap<u64, usize>,
     next_token: u64,
     pub(super) wake_at: Option<Monotonic>,
+    identity: Identity,
+    binding: Binding,
+    /// What a faulty client does.
+    pub(super) attack: Option<ClientAttack>,
     /// Frames that were refused: nothing a correct replica sends.
     pub(super) rejected: u64,
 }
@@ -52,14 +62,19 @@ impl SimClient {
         rng: Rng,
         to_invoke: u64,
         outstanding_max: u64,
+        operations: Operations,
     ) -> Self {
         Self {
+            identity: config.identity.clone(),
+            binding: config.binding,
+            attack: None,
             client: Client::new(config),
             opener,
             links: BTreeMap::new(),
             rng,
             to_invoke,
             outstanding_max,
+            operations,
             waiting: BTreeMap::new(),
             next_token: 0,
             wake_at: None,
@@ -67,8 +82,21 @@ impl SimClient {
         }
     }
 
+    fn id(&self) -> ClientId {
+        match self.opener.keyring.own {
+            Peer::Client(id) => id,
+            Peer::Replica(_) => unreachable!("a client's keyring is its own"),
+        }
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.to_invoke == 0 && self.waiting.is_empty()
+        self.attack.is_some() || self.to_invoke == 0 && self.waiting.is_empty()
+    }
+
+    /// A faulty client stops.
+    pub(super) fn fall_silent(&mut self) {
+        self.to_invoke = 0;
+        self.links.clear();
     }
 
     pub(super) fn next_wake(&self) -> Option<Monotonic> {
@@ -126,15 +154,15 @@ impl SimClient {
     pub(super) fn invoke(
         &mut self,
         now: Monotonic,
-        behaviour: Behaviour,
+        operation: Bytes,
+        behaviour: Option<Behaviour>,
         id: u64,
         history: &mut Vec<Record>,
     ) -> Vec<(Peer, Bytes)> {
         let token = self.next_token;
         self.next_token += 1;
         self.waiting.insert(token, history.len());
-        history.push(Record { id, behaviour, invoked: now.0, completed: None });
-        let operation = operation(id, behaviour);
+        history.push(Record { client: self.id(), id, behaviour, invoked: now.0, completed: None });
         let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
         let step = self.client.on_input(now, input);
         self.finish(now, step, history)
@@ -151,12 +179,8 @@ impl SimClient {
         while self.to_invoke > 0 && (self.waiting.len() as u64) < self.outstanding_max {
             self.to_invoke -= 1;
             *next_id += 1;
-            let behaviour = match self.rng.below(20) {
-                0 => Behaviour::Refuse,
-                1 => Behaviour::Panic,
-                _ => Behaviour::Append,
-            };
-            frames.extend(self.invoke(now, behaviour, *next_id, history));
+            let (operation, behaviour) = self.operations.draw(&mut self.rng, *next_id);
+            frames.extend(self.invoke(now, operation, behaviour, *next_id, history));
         }
         frames
     }
@@ -188,6 +212,10 @@ impl SimClient {
                 To::Others => self.opener.keyring.quorums.replicas().map(Peer::Replica).collect(),
                 To::Client(_) => Vec::new(),
             };
+            if let (Some(attack), Message::Request(honest)) = (self.attack, &message) {
+                self.seal_twisted(attack, honest, &peers, &mut frames);
+                continue;
+            }
             let payload = message.payload();
             for peer in peers {
                 if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
@@ -196,6 +224,25 @@ impl SimClient {
             }
         }
         frames
+    }
+
+    fn seal_twisted(
+        &mut self,
+        attack: ClientAttack,
+        honest: &Request,
+        peers: &[Peer],
+        frames: &mut Vec<(Peer, Bytes)>,
+    ) {
+        let request_keys = self.client.keys();
+        let keys =
+            ClientKeys { identity: &self.identity, binding: &self.binding, request_keys: &request_keys };
+        for peer in peers {
+            let Peer::Replica(replica) = peer else { continue };
+            for request in attack.twist(*replica, honest, &keys) {
+                let payload = Message::Request(request).payload();
+                frames.extend(seal_for(&payload, self.links.get_mut(peer)).map(|bytes| (*peer, bytes)));
+            }
+        }
     }
 
     /// Sends a message of the test's own making, as a faulty client would.

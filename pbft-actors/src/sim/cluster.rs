@@ -6,23 +6,31 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::chart::Chart;
 use super::checker::Checker;
 use super::client::{Record, SimClient};
+use super::client_attack::ClientAttack;
+use super::clock::Clock;
+use super::mark::{Mark, Marks};
 use super::network::Network;
 use super::node::{Node, Seen, Turn};
 use super::plan::{LinkPlan, Micros, Plan};
 use super::rng::Rng;
-use super::service::{LogService, position_of};
+use super::service::position_of;
+use super::twin::Twin;
+use super::watch::Watch;
+use super::workload::Workload;
 use crate::adversary::{Adversary, Mute};
-use crate::crypto::{Digest, Hasher, Identity, MacKey};
-use crate::message::{ClusterId, Keyring, LinkKeys, Opener, Peer};
+use crate::crypto::{Digest, Hasher, Identity, MacKey, TAG_BYTES};
+use crate::message::{ClusterId, HEADER_BYTES, Keyring, Kind, LinkKeys, Opener, Peer};
 use crate::ports::config::Agreed;
 use crate::ports::state::{DamagedPart, PAGE_BYTES, PageFile};
 use crate::ports::storage::{Disk, MemoryDisk};
 use crate::replica::{Journal, ReplicaConfig, Restored};
-use crate::role::{Event as RoleEvent, ExecutorInput, Save, Taken};
+use crate::role::{Event as RoleEvent, ExecutorInput, LogStanding, Save, Taken};
 use crate::roles::client::{ClientConfig, ClientTuning};
-use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, Seq, SessionId, Wall};
+use crate::roles::executor::{ExecutorConfig, TableLimits};
+use crate::types::{ClientId, LogId, Millis, Monotonic, Now, ReplicaId, ReplicaSet, Seq, SessionId, Wall};
 
 /// Small, so that a run fills many.
 const SEGMENT_BYTES: usize = 64 << 10;
@@ -43,6 +51,21 @@ enum Happening {
     Restart(ReplicaId),
 }
 
+impl Happening {
+    /// The replica that it happens to, unless it is a start.
+    fn replica(&self) -> Option<ReplicaId> {
+        match self {
+            Self::Frame { to: Peer::Replica(replica), .. }
+            | Self::Wake(replica)
+            | Self::Synced { replica, .. }
+            | Self::Scrub { replica, .. }
+            | Self::Saved { replica, .. }
+            | Self::Digested { replica, .. } => Some(*replica),
+            Self::Frame { .. } | Self::ClientWake(_) | Self::Connect(..) | Self::Restart(_) => None,
+        }
+    }
+}
+
 /// Totals of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
@@ -59,10 +82,16 @@ pub(super) struct Counts {
 pub(super) struct Cluster {
     pub(super) plan: Plan,
     seed: u64,
+    workload: Workload,
+    /// What is drawn of it, while somebody wants to see.
+    pub(super) chart: Option<Chart>,
     pub(super) rng: Rng,
     pub(super) now: Micros,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    /// When, in which order, and where among the happenings.
+    queue: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    happenings: Vec<Option<Happening>>,
+    /// Places among the happenings that are empty.
+    free: Vec<usize>,
     order: u64,
     agreed: Arc<Agreed>,
     identities: Vec<Identity>,
@@ -72,7 +101,10 @@ pub(super) struct Cluster {
     digested: Vec<Micros>,
     /// What each replica keeps on disk, in durable mode.
     pub(super) disks: Vec<MemoryDisk>,
-    skews: Vec<u64>,
+    pub(super) clocks: Vec<Clock>,
+    /// Until when replicas stand still.
+    frozen: BTreeMap<ReplicaId, Micros>,
+    pub(super) watch: Watch,
     pub(super) clients: BTreeMap<ClientId, SimClient>,
     client_identities: Vec<Identity>,
     pub(super) network: Network,
@@ -96,7 +128,12 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
+    #[cfg(test)]
     pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        Self::with(seed, plan, Workload::log(), None)
+    }
+
+    pub(super) fn with(seed: u64, plan: Plan, workload: Workload, chart: Option<Chart>) -> Self {
         let mut rng = Rng::new(seed);
         let identity = |bytes: [u8; 32]| {
             if plan.real_signatures {
@@ -111,21 +148,18 @@ impl Cluster {
         let mut cluster_id = [0; 16];
         cluster_id.copy_from_slice(&rng.bytes32()[..16]);
         let keys = identities.iter().map(Identity::public_key).collect();
-        let mut agreed = Agreed::new(ClusterId(cluster_id), keys);
-        agreed.checkpoint_interval = plan.checkpoint_interval;
-        agreed.window = plan.window;
-        agreed.client_window = plan.client_window;
-        agreed.sessions_per_client = plan.sessions_per_client;
-        agreed.sessions_total = plan.sessions_total.max(plan.sessions_per_client);
-        agreed.result_bytes_per_client = plan.result_bytes_per_client;
+        let agreed = plan.agreed(ClusterId(cluster_id), keys);
         assert_eq!(agreed.violations(), [], "a plan is a valid configuration");
-        let skews = (0..n).map(|_| rng.below(1_000_000)).collect();
+        let clocks = (0..n).map(|_| Clock::new(rng.below(1_000_000))).collect();
         let network = Network::new(rng.fork(), plan.links);
         let mut cluster = Self {
             seed,
+            workload,
+            chart,
             now: 0,
             queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            happenings: Vec::new(),
+            free: Vec::new(),
             order: 0,
             agreed: Arc::new(agreed),
             identities,
@@ -133,7 +167,9 @@ impl Cluster {
             incarnations: vec![0; n],
             digested: vec![0; n],
             disks: (0..n).map(|_| MemoryDisk::new()).collect(),
-            skews,
+            clocks,
+            frozen: BTreeMap::new(),
+            watch: Watch::default(),
             clients: BTreeMap::new(),
             client_identities,
             network,
@@ -177,11 +213,12 @@ impl Cluster {
 
     fn start(&mut self, replica: ReplicaId) {
         let index = replica.index();
+        self.chart(Some(Peer::Replica(replica)), || "starts".to_owned());
         self.incarnations[index] += 1;
         let incarnation = self.incarnations[index];
         let opener = self.opener(Peer::Replica(replica));
         let mut log = LogId { number: self.wall(replica).0, salt: self.rng.next() };
-        let mut durable = None;
+        let (mut durable, mut remembers) = (None, false);
         if self.plan.durable {
             let Some((journal, restored, pages)) = self.open_disk(replica, &opener, log) else {
                 // It does not start, and somebody mends the disk.
@@ -192,21 +229,16 @@ impl Cluster {
                 return;
             };
             log = restored.log;
+            remembers = restored.found && restored.remembered.standing != LogStanding::Lost;
+            self.watch.on_journal(&restored);
             durable = Some((journal, restored.remembered, pages));
         }
-        let config = ReplicaConfig {
-            own: replica,
-            identity: self.identities[index].clone(),
-            log,
-            agreed: self.agreed.clone(),
-            tuning: self.plan.tuning.clone(),
-            service: Arc::new(LogService),
-            entropy: Digest(self.rng.bytes32()),
-        };
+        let config = self.replica_config(replica, log);
         let instant = self.plan.sync_max == 0;
         let node = Node::new(&config, opener, incarnation, self.rng.fork(), instant, durable);
         self.nodes[index] = Some(node);
-        self.checker.on_start(replica);
+        let remembers = remembers && !self.amnesiac.contains_key(&replica);
+        self.checker.on_start(replica, remembers);
         let peers = self.plan.quorums.others(replica).map(Peer::Replica);
         let peers: Vec<Peer> = peers.chain(self.clients.keys().map(|id| Peer::Client(*id))).collect();
         for peer in peers {
@@ -244,12 +276,15 @@ impl Cluster {
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
         };
-        let to_invoke = match self.clients.get(&id) {
-            Some(old) => old.to_invoke,
-            None => self.plan.operations_per_client,
+        let (to_invoke, attack) = match self.clients.get(&id) {
+            Some(old) => (old.to_invoke, old.attack),
+            None => (self.plan.operations_per_client, None),
         };
         let opener = self.opener(Peer::Client(id));
-        let client = SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding);
+        let work = self.workload.operations();
+        let mut client =
+            SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding, work);
+        client.attack = attack;
         self.clients.insert(id, client);
         for replica in self.plan.quorums.replicas() {
             let delay = self.rng.between(100, 20_000);
@@ -259,7 +294,7 @@ impl Cluster {
     }
 
     fn wall(&self, replica: ReplicaId) -> Wall {
-        Wall(EPOCH + self.now + self.skews[replica.index()])
+        Wall(self.clocks[replica.index()].read(EPOCH, self.now))
     }
 
     fn now_at(&self, replica: ReplicaId) -> Now {
@@ -268,20 +303,30 @@ impl Cluster {
 
     fn schedule(&mut self, delay: Micros, happening: Happening) {
         self.order += 1;
-        self.queue.push(Reverse((self.now + delay, self.order)));
-        self.happenings.insert(self.order, happening);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() - 1
+        });
+        self.happenings[place] = Some(happening);
+        self.queue.push(Reverse((self.now + delay, self.order, place)));
     }
 
     /// Lets one thing happen; false if the time limit is reached first.
     pub(super) fn step(&mut self, until: Micros) -> bool {
-        let Some(Reverse((at, order))) = self.queue.peek().copied().filter(|Reverse((at, _))| *at <= until)
+        let Some(Reverse((at, order, place))) =
+            self.queue.peek().copied().filter(|Reverse((at, ..))| *at <= until)
         else {
             self.now = self.now.max(until);
             return false;
         };
         self.queue.pop();
         self.now = at;
-        let Some(happening) = self.happenings.remove(&order) else { return true };
+        let Some(happening) = self.happenings[place].take() else { return true };
+        self.free.push(place);
+        if let Some(until) = happening.replica().and_then(|replica| self.frozen_until(replica)) {
+            self.schedule(until - at, happening);
+            return true;
+        }
         self.counts.events += 1;
         self.note(at ^ order.rotate_left(32));
         match happening {
@@ -356,6 +401,29 @@ impl Cluster {
         }
     }
 
+    /// Adds what somebody did, or what happened to all, to the chart.
+    pub(super) fn chart(&mut self, who: Option<Peer>, what: impl FnOnce() -> String) {
+        if let Some(chart) = &mut self.chart {
+            chart.on_note(self.now, who, what());
+        }
+    }
+
+    fn chart_event(&mut self, replica: ReplicaId, event: &RoleEvent) {
+        // What is executed is there with its digest.
+        if !matches!(event, RoleEvent::Executed { .. }) {
+            self.chart(Some(Peer::Replica(replica)), || format!("{event:?}"));
+        }
+    }
+
+    fn chart_frame(&mut self, from: Peer, to: Peer, bytes: Bytes) {
+        let Some(kind) = bytes.get(1).copied().and_then(Kind::from_number) else { return };
+        let body = bytes.slice(HEADER_BYTES..bytes.len() - TAG_BYTES);
+        let opened = self.opener(to).open(from, kind, body);
+        if let Some(chart) = &mut self.chart {
+            chart.on_message(self.now, from, to, kind, opened.as_ref());
+        }
+    }
+
     fn note(&mut self, what: u64) {
         self.trace = (self.trace ^ what).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17);
     }
@@ -365,6 +433,9 @@ impl Cluster {
         // The tag stands for the whole frame.
         let tag = bytes.last_chunk::<8>().map_or(0, |tag| u64::from_le_bytes(*tag));
         self.note(tag);
+        if self.chart.is_some() {
+            self.chart_frame(from, to, bytes.clone());
+        }
         #[cfg(test)]
         if let Some(heard) = &mut self.heard {
             heard.push((from, to, bytes.clone()));
@@ -386,12 +457,29 @@ impl Cluster {
         }
     }
 
+    /// Until when a replica stands still, if it does.
+    fn frozen_until(&self, replica: ReplicaId) -> Option<Micros> {
+        self.frozen.get(&replica).copied().filter(|until| *until > self.now)
+    }
+
+    /// A replica stands still for a while: what comes waits, timers are late.
+    pub(super) fn freeze(&mut self, replica: ReplicaId, time: Micros) {
+        self.frozen.insert(replica, self.now + time);
+        self.schedule(time, Happening::Wake(replica));
+    }
+
     pub(super) fn run_node(&mut self, replica: ReplicaId) {
+        if self.frozen_until(replica).is_some() {
+            return;
+        }
         let now = self.now_at(replica);
         let mut turn = Turn::default();
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         node.run(now, &mut turn);
-        let slots = node.slots();
+        let (slots, stable) = (node.slots(), node.stable());
+        if !self.byzantine.contains(&replica) {
+            self.checker.on_turn(replica, stable);
+        }
         self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
@@ -400,7 +488,12 @@ impl Cluster {
         if !self.byzantine.contains(&replica) {
             for seen in turn.seen {
                 match seen {
-                    Seen::Executed(seq, digest) => self.checker.on_executed(replica, seq, digest),
+                    Seen::Executed(seq, batch) => {
+                        let digest = batch.digest();
+                        self.chart(Some(Peer::Replica(replica)), || format!("executes {seq} {digest}"));
+                        self.checker.on_executed(replica, seq, &batch);
+                    }
+                    Seen::Taken(seq, snapshot) => self.checker.on_taken(replica, seq, &snapshot),
                     // What it forgot it may contradict; that is why it counts among the f.
                     Seen::Sent(_) if self.amnesiac.contains_key(&replica) => {}
                     Seen::Sent(message) => self.checker.on_sent(replica, &message),
@@ -409,6 +502,8 @@ impl Cluster {
                         let suspects: Vec<ReplicaId> =
                             self.byzantine.iter().chain(forgetful).copied().collect();
                         self.checker.on_event(replica, &event, &suspects);
+                        self.chart_event(replica, &event);
+                        self.watch.on_event(replica, &event);
                         self.note(u64::from(replica.0) << 8 ^ 7);
                         self.events.push((self.now, replica, event));
                     }
@@ -466,7 +561,7 @@ impl Cluster {
 
     pub(super) fn carry(&mut self, from: Peer, frames: Vec<(Peer, Bytes)>) {
         for (to, bytes) in frames {
-            for delay in self.network.carry(from, to) {
+            for delay in self.network.carry(from, to).into_iter().flatten() {
                 self.schedule(delay, Happening::Frame { from, to, bytes: bytes.clone() });
             }
         }
@@ -528,8 +623,18 @@ impl Cluster {
 
     /// Kills a replica: all it knew is gone.
     pub(super) fn crash(&mut self, replica: ReplicaId) {
+        self.chart(Some(Peer::Replica(replica)), || "stops".to_owned());
         self.counts.crashes += 1;
-        self.nodes[replica.index()] = None;
+        let mut stopped = self.nodes[replica.index()].take();
+        if let Some(node) = stopped.as_mut().filter(|_| self.plan.durable) {
+            // As far as the disk comes before it is dark.
+            self.disks[replica.index()].fail_after(self.rng.below(4));
+            node.write_unsynced();
+        }
+        self.watch.on_stop(replica, stopped.as_ref().map(|node| node.marks));
+        if self.nodes.iter().flatten().all(|node| self.byzantine.contains(&node.own)) {
+            self.watch.marks.reach(Mark::AllDown);
+        }
         let rng = &mut self.rng;
         self.disks[replica.index()].cut_power(|| rng.chance(500));
         for node in self.nodes.iter_mut().flatten() {
@@ -563,6 +668,8 @@ impl Cluster {
     }
 
     pub(super) fn heal(&mut self) {
+        self.frozen.clear();
+        self.clocks.iter_mut().for_each(Clock::mend);
         self.network.mend_all();
         self.network.set_plan(LinkPlan::HEALED);
     }
@@ -576,9 +683,71 @@ impl Cluster {
         }
     }
 
-    /// Byzantine replicas say nothing any more.
+    /// Makes a client Byzantine from here on; nothing is promised to it.
+    pub(super) fn corrupt_client(&mut self, client: ClientId, attack: ClientAttack) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.attack = Some(attack);
+        }
+    }
+
+    /// A second copy of a replica, under the same identity and log, talks to `side`.
+    pub(super) fn start_twin(&mut self, replica: ReplicaId, side: ReplicaSet) {
+        let everyone = self.plan.quorums.replicas().collect();
+        let Some(log) = self.nodes[replica.index()].as_ref().map(|node| node.log) else { return };
+        let config = self.replica_config(replica, log);
+        let opener = self.opener(Peer::Replica(replica));
+        let incarnation = self.incarnations[replica.index()];
+        let copy = Node::new(&config, opener, incarnation, self.rng.fork(), true, None);
+        if let Some(node) = &mut self.nodes[replica.index()] {
+            node.twin = Some(Twin::new(copy, side, everyone));
+        }
+    }
+
+    fn replica_config(&mut self, own: ReplicaId, log: LogId) -> ReplicaConfig {
+        ReplicaConfig {
+            own,
+            identity: self.identities[own.index()].clone(),
+            log,
+            agreed: self.agreed.clone(),
+            tuning: self.plan.tuning.clone(),
+            service: self.workload.service(own),
+            entropy: Digest(self.rng.bytes32()),
+        }
+    }
+
+    /// What an executor needs to execute the log once more.
+    fn executor_config(&self) -> ExecutorConfig {
+        let Agreed { client_window, sessions_per_client, sessions_total, .. } = *self.agreed;
+        let result_bytes_per_client = self.agreed.result_bytes_per_client;
+        ExecutorConfig {
+            checkpoint_interval: self.agreed.checkpoint_interval,
+            window: self.agreed.window,
+            state_limits: self.agreed.state_limits(),
+            heap_pages_max: usize::MAX,
+            table_limits: TableLimits {
+                client_window,
+                sessions_per_client,
+                sessions_total,
+                result_bytes_per_client,
+            },
+            service: self.workload.service(ReplicaId(0)),
+        }
+    }
+
+    /// What was reached so far.
+    pub(super) fn marks(&self) -> Marks {
+        let mut marks = self.watch.marks;
+        self.nodes.iter().flatten().for_each(|node| marks.add(&node.marks));
+        marks
+    }
+
+    /// Byzantine replicas and clients say nothing any more.
     pub(super) fn silence(&mut self) {
+        for client in self.clients.values_mut().filter(|client| client.attack.is_some()) {
+            client.fall_silent();
+        }
         for node in self.nodes.iter_mut().flatten().filter(|node| self.byzantine.contains(&node.own)) {
+            node.twin = None;
             node.adversary = Some(Box::new(Mute));
         }
     }
@@ -625,7 +794,7 @@ impl Cluster {
         let files: Vec<&String> = files.iter().filter(|file| file.starts_with("journal")).collect();
         if !files.is_empty() {
             let file = *self.rng.pick(&files);
-            let length = disk.content(file).len() as u64;
+            let length = disk.bytes(file) as u64;
             disk.flip(file, self.rng.below(length) as usize, 1 << self.rng.below(8));
         }
     }
@@ -637,7 +806,7 @@ impl Cluster {
         let disk = &self.disks[replica.index()];
         // The root records are another matter: one of two counts.
         let first = 2 * PAGE_BYTES as u64;
-        let length = disk.content("state").len() as u64;
+        let length = disk.bytes("state") as u64;
         if length > first {
             let offset = first + self.rng.below(length - first);
             disk.flip("state", offset as usize, 1 << self.rng.below(8));
@@ -718,7 +887,9 @@ impl Cluster {
     /// Compares the clients' history with the log of every live replica.
     pub(super) fn check_history(&mut self) {
         let highest = self.highest_executed();
-        let history = std::mem::take(&mut self.history);
+        let all = std::mem::take(&mut self.history);
+        let honest = |record: &&Record| self.clients.get(&record.client).is_some_and(|c| c.attack.is_none());
+        let history: Vec<Record> = all.iter().filter(honest).cloned().collect();
         let mut checker = std::mem::take(&mut self.checker);
         for node in self.correct().filter(|node| node.executed() == highest) {
             // A page that the disk lost and nobody has used since is not lost to the group.
@@ -728,7 +899,10 @@ impl Cluster {
                 checker.check_history(&history, |id| positions(id).unwrap_or_default());
             }
         }
-        self.history = history;
+        if checker.violation.is_none() {
+            checker.check_replay(&history, self.executor_config());
+        }
+        self.history = all;
         self.checker = checker;
     }
 }

@@ -12,15 +12,27 @@ pub(super) struct Network {
     plan: LinkPlan,
     /// Directed links that carry nothing.
     cut: BTreeSet<(Peer, Peer)>,
+    /// What a directed link takes longer.
+    clogged: BTreeMap<(Peer, Peer), Micros>,
     pub(super) lost: u64,
     pub(super) carried: u64,
     /// Frames of a direction, for tests that count.
+    #[cfg(test)]
     pub(super) by_link: BTreeMap<(Peer, Peer), u64>,
 }
 
 impl Network {
     pub(super) fn new(rng: Rng, plan: LinkPlan) -> Self {
-        Self { rng, plan, cut: BTreeSet::new(), lost: 0, carried: 0, by_link: BTreeMap::new() }
+        Self {
+            rng,
+            plan,
+            cut: BTreeSet::new(),
+            clogged: BTreeMap::new(),
+            lost: 0,
+            carried: 0,
+            #[cfg(test)]
+            by_link: BTreeMap::new(),
+        }
     }
 
     pub(super) fn set_plan(&mut self, plan: LinkPlan) {
@@ -31,24 +43,34 @@ impl Network {
         self.cut.insert((from, to));
     }
 
+    pub(super) fn clog(&mut self, from: Peer, to: Peer, delay: Micros) {
+        self.clogged.insert((from, to), delay);
+    }
+
     pub(super) fn is_cut(&self, from: Peer, to: Peer) -> bool {
         self.cut.contains(&(from, to))
     }
 
     pub(super) fn mend_all(&mut self) {
         self.cut.clear();
+        self.clogged.clear();
     }
 
     /// After how long a frame arrives, once for each of its copies.
-    pub(super) fn carry(&mut self, from: Peer, to: Peer) -> Vec<Micros> {
+    pub(super) fn carry(&mut self, from: Peer, to: Peer) -> [Option<Micros>; 2] {
         let plan = self.plan;
         if self.cut.contains(&(from, to)) || self.rng.chance(plan.loss_per_mille) {
             self.lost += 1;
-            return Vec::new();
+            return [None; 2];
         }
         self.carried += 1;
-        *self.by_link.entry((from, to)).or_default() += 1;
-        let copies = if self.rng.chance(plan.duplicate_per_mille) { 2 } else { 1 };
-        (0..copies).map(|_| self.rng.between(plan.delay_min, plan.delay_max)).collect()
+        #[cfg(test)]
+        {
+            *self.by_link.entry((from, to)).or_default() += 1;
+        }
+        let twice = self.rng.chance(plan.duplicate_per_mille);
+        let clogged = self.clogged.get(&(from, to)).copied().unwrap_or_default();
+        let mut delay = || clogged + self.rng.between(plan.delay_min, plan.delay_max);
+        [Some(delay()), twice.then(delay)]
     }
 }

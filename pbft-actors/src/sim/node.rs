@@ -1,14 +1,20 @@
 //! One simulated replica: the roles, their mailboxes in random order, the journal stage and the links.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::mark::{Mark, Marks};
 use super::rng::Rng;
+use super::twin::Twin;
+use super::watch::{self, Step};
 use crate::adversary::Adversary;
-use crate::message::{Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
-use crate::ports::state::{PageFile, State};
-use crate::replica::{Inbound, Journal, JournalStage, Mark, ReplicaConfig, Roles, StoredState, route, save};
+use crate::message::{Batch, Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::ports::state::{PageFile, Snapshot, State};
+use crate::replica::{
+    Inbound, Journal, JournalStage, Mark as Written, ReplicaConfig, Roles, StoredState, route, save,
+};
 use crate::role::{
     BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, Save,
     Taken, To,
@@ -35,7 +41,9 @@ pub(super) struct Turn {
 pub(super) enum Seen {
     Event(Event),
     /// A batch was handed to the executor.
-    Executed(Seq, crate::crypto::Digest),
+    Executed(Seq, Arc<Batch>),
+    /// A checkpoint was taken.
+    Taken(Seq, Snapshot),
     /// A vote was sent.
     Sent(Message),
 }
@@ -58,6 +66,8 @@ pub(super) struct Node {
     /// Records written and not synced.
     unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
+    pub(super) twin: Option<Twin>,
+    pub(super) marks: Marks,
     signer: Signer,
     pub(super) rejected: u64,
     pub(super) wake_at: Option<Monotonic>,
@@ -100,6 +110,8 @@ impl Node {
             page_file,
             unsynced: Vec::new(),
             adversary: None,
+            twin: None,
+            marks: Marks::default(),
             signer,
             rejected: 0,
             wake_at: None,
@@ -111,7 +123,11 @@ impl Node {
     pub(super) fn connect(&mut self, peer: Peer, keys: LinkKeys, peer_log: LogId) {
         self.links.insert(peer, (keys, 0));
         if let Peer::Replica(replica) = peer {
-            self.post(OrdererInput::PeerLog { replica, log: peer_log }.into());
+            let mail: Mail = OrdererInput::PeerLog { replica, log: peer_log }.into();
+            if let Some(twin) = &mut self.twin {
+                twin.node.post(mail.clone());
+            }
+            self.post(mail);
         }
     }
 
@@ -193,7 +209,8 @@ impl Node {
     }
 
     pub(super) fn next_wake(&self) -> Option<Monotonic> {
-        self.roles.next_wake()
+        let twin = self.twin.as_ref().and_then(|twin| twin.node.next_wake());
+        self.roles.next_wake().into_iter().chain(twin).min()
     }
 
     /// Takes a frame from the network; false if its proof does not hold.
@@ -205,8 +222,12 @@ impl Node {
         };
         let Ok(opened) = self.opener.open(from, frame.kind, frame.body) else {
             self.rejected += 1;
+            self.marks.reach(Mark::MessageRefused);
             return false;
         };
+        if let Some(adversary) = &mut self.adversary {
+            adversary.on_hear(&opened);
+        }
         if let (Opened::Request(request), Some(adversary)) = (&opened, &mut self.adversary)
             && !adversary.admits(request.id().client)
         {
@@ -215,6 +236,9 @@ impl Node {
         let mut inbound = Inbound::default();
         route(opened, &mut inbound);
         for mail in inbound.into_mail() {
+            if let Some(twin) = self.twin.as_mut().filter(|twin| twin.hears(from)) {
+                twin.node.post(mail.clone());
+            }
             self.post(mail);
         }
         true
@@ -223,11 +247,12 @@ impl Node {
     /// Runs until no mail is in flight, mailboxes in random order, as if each role had its own arbiter.
     pub(super) fn run(&mut self, now: Now, turn: &mut Turn) {
         let effects = self.roles.on_wake(now);
+        watch::on_effects(Step::Other, &effects, &mut self.marks);
         self.submit(effects, turn);
         let mut ended = false;
         loop {
-            let full: Vec<usize> = (0..5).filter(|index| !self.mailboxes[*index].is_empty()).collect();
-            if full.is_empty() {
+            let full = self.mailboxes.iter().filter(|mailbox| !mailbox.is_empty()).count();
+            if full == 0 {
                 if ended {
                     break;
                 }
@@ -235,13 +260,22 @@ impl Node {
                 self.post(BatcherInput::TurnEnd.into());
                 continue;
             }
-            let index = *self.rng.pick(&full);
-            let Some(mail) = self.mailboxes[index].pop_front() else { continue };
+            let drawn = self.rng.below(full as u64) as usize;
+            let mut mailboxes = self.mailboxes.iter_mut().filter(|mailbox| !mailbox.is_empty());
+            let Some(mail) = mailboxes.nth(drawn).and_then(VecDeque::pop_front) else { continue };
+            let step = Step::of(&mail);
             let turn_end = mail == Mail::Batcher(BatcherInput::TurnEnd);
             let effects = self.roles.deliver(now, mail);
             // A turn that proposed something goes on; one that did not is over.
             ended = ended && effects.is_empty() || turn_end && effects.is_empty();
+            watch::on_effects(step, &effects, &mut self.marks);
             self.submit(effects, turn);
+        }
+        if let Some(mut twin) = self.twin.take() {
+            for (to, message) in twin.run(now) {
+                self.seal(to, &message, turn);
+            }
+            self.twin = Some(twin);
         }
         if let Some(mut adversary) = self.adversary.take() {
             for (to, message) in adversary.on_tick(now, &self.signer) {
@@ -264,6 +298,14 @@ impl Node {
         true
     }
 
+    /// The power fails while records are being written: some sectors may be there, none is certain.
+    pub(super) fn write_unsynced(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            // Nobody is left to hear of an error.
+            let _ = journal.write(&self.unsynced);
+        }
+    }
+
     /// The state that was to be saved is; false if the disk failed.
     pub(super) fn save(&mut self, state: &Save) -> bool {
         let Some(file) = &mut self.page_file else { return true };
@@ -280,7 +322,7 @@ impl Node {
         }
     }
 
-    fn on_durable(&mut self, mark: Mark, turn: &mut Turn) {
+    fn on_durable(&mut self, mark: Written, turn: &mut Turn) {
         let mut released = Vec::new();
         self.stage.on_durable(mark, &mut released);
         self.release(released, turn);
@@ -316,9 +358,11 @@ impl Node {
                 Effect::Event(event) => turn.seen.push(Seen::Event(event)),
                 Effect::Tell(mail) => {
                     if let Mail::Executor(crate::role::ExecutorInput::Execute(batches)) = &mail {
-                        let executed =
-                            batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.digest()));
+                        let executed = batches.iter().map(|(seq, batch)| Seen::Executed(*seq, batch.clone()));
                         turn.seen.extend(executed);
+                    }
+                    if let Mail::Checkpointer(CheckpointerInput::Taken(taken)) = &mail {
+                        turn.seen.push(Seen::Taken(taken.seq, taken.snapshot.clone()));
                     }
                     self.post(mail);
                 }
@@ -336,7 +380,7 @@ impl Node {
     }
 
     fn seal(&mut self, to: To, message: &Message, turn: &mut Turn) {
-        if message.vote_view().is_some() {
+        if message.vote_view().is_some() || matches!(message, Message::ViewChange(_)) {
             turn.seen.push(Seen::Sent(message.clone()));
         }
         let quorums = self.opener.keyring.quorums;

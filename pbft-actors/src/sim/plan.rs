@@ -1,14 +1,18 @@
 //! What a seed decides before its run starts: configuration, workload, network and faults.
 
+use serde::{Deserialize, Serialize};
+
 use super::rng::Rng;
-use crate::ports::config::Tuning;
+use crate::crypto::PublicKey;
+use crate::message::ClusterId;
+use crate::ports::config::{Agreed, Tuning, Violation};
 use crate::types::{Millis, Quorums};
 
 /// Virtual microseconds.
 pub(super) type Micros = u64;
 
 /// How links behave while faults last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct LinkPlan {
     pub(super) loss_per_mille: u64,
     pub(super) duplicate_per_mille: u64,
@@ -23,7 +27,7 @@ impl LinkPlan {
 }
 
 /// A run's parameters.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
     pub(super) quorums: Quorums,
     pub(super) checkpoint_interval: u64,
@@ -99,8 +103,29 @@ impl Plan {
             durable: rng.chance(500),
             sync_max: *rng.pick(&[0, 0, 500, 10_000]),
             digest_max: *rng.pick(&[0, 100, 2_000, 50_000]),
-            real_signatures: rng.chance(20),
+            real_signatures: rng.chance(5),
             stay_dead: rng.between(0, quorums.f() as u64),
         }
+    }
+
+    /// What the replicas agree on.
+    pub(super) fn agreed(&self, cluster: ClusterId, keys: Vec<PublicKey>) -> Agreed {
+        Agreed {
+            checkpoint_interval: self.checkpoint_interval,
+            window: self.window,
+            client_window: self.client_window,
+            sessions_per_client: self.sessions_per_client,
+            sessions_total: self.sessions_total.max(self.sessions_per_client),
+            result_bytes_per_client: self.result_bytes_per_client,
+            ..Agreed::new(cluster, keys)
+        }
+    }
+
+    /// Every rule of the configuration that is broken, for plans that somebody wrote.
+    pub(super) fn violations(&self) -> Vec<Violation> {
+        let keys = self.quorums.replicas().map(|id| PublicKey::Simulated([id.0; 32])).collect();
+        let mut found = self.agreed(ClusterId::default(), keys).violations();
+        found.extend(self.tuning.violations());
+        found
     }
 }

@@ -3,12 +3,17 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::byzantine::Villains;
+use super::attack::Villains;
+use super::chart::Chart;
 use super::cluster::Cluster;
-use super::plan::{Micros, Plan};
-use super::rng::Rng;
+use super::divergence::Divergence;
+use super::fault::TimedFault;
+use super::mark::Marks;
+use super::plan::Micros;
+use super::script::Script;
+use super::workload::Workload;
 use crate::ports::storage::MemoryDisk;
-use crate::types::{ClientId, Quorums, ReplicaId};
+use crate::types::ReplicaId;
 
 /// How long the healed cluster may take until every client is answered and all replicas agree.
 /// Time-outs may have grown to their maximum while everything was wrong.
@@ -37,6 +42,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What was seen.
     pub what: String,
+    /// Where two correct replicas' states part, if that is what was seen.
+    pub divergence: Option<Divergence>,
 }
 
 impl fmt::Display for Failure {
@@ -80,6 +87,31 @@ pub struct RunReport {
     pub disks_lost: u64,
     /// Disks on which a bit flipped.
     pub flips: u64,
+    /// Rare states that were reached.
+    pub marks: Marks,
+}
+
+impl RunReport {
+    /// Sums up; of traces a digest that depends on their order.
+    pub fn add(&mut self, report: &Self) {
+        self.trace = self.trace.rotate_left(1) ^ report.trace;
+        self.simulated_micros += report.simulated_micros;
+        self.events += report.events;
+        self.frames += report.frames;
+        self.operations += report.operations;
+        self.batches += report.batches;
+        self.view_changes += report.view_changes;
+        self.transfers += report.transfers;
+        self.crashes += report.crashes;
+        self.rejoins += report.rejoins;
+        self.stable_checkpoints += report.stable_checkpoints;
+        self.byzantine += report.byzantine;
+        self.power_cuts += report.power_cuts;
+        self.disk_failures += report.disk_failures;
+        self.disks_lost += report.disks_lost;
+        self.flips += report.flips;
+        self.marks.add(&report.marks);
+    }
 }
 
 /// Runs one seed with `n` replicas.
@@ -90,45 +122,84 @@ pub struct RunReport {
 /// # Panics
 /// If `n` is no group size.
 pub fn run(seed: u64, n: usize) -> Result<RunReport, Failure> {
-    let quorums = Quorums::new(n).expect("a group size");
-    catch_unwind(AssertUnwindSafe(|| run_seed(seed, quorums))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(Failure { kind: FailureKind::Crash, what: text.unwrap_or_else(|| "a panic".to_owned()) })
-    })
+    Script::draw(seed, n).run()
 }
 
-fn run_seed(seed: u64, quorums: Quorums) -> Result<RunReport, Failure> {
-    let mut rng = Rng::new(seed ^ (quorums.n() as u64) << 56);
-    let mut plan = Plan::draw(&mut rng, quorums);
-    let mut villains = Villains::new(Rng::new(!seed ^ (quorums.n() as u64) << 48), quorums, plan.clients);
-    villains.draw_clocks(&mut plan.tuning);
-    let faults = Faults::draw(&mut rng, &plan, &mut villains);
-    let stay_dead = plan.stay_dead as usize;
-    let mut cluster = Cluster::new(rng.next(), plan);
-    for (at, fault) in faults.0 {
-        cluster.run_until(at, |_| false);
-        fault.apply(&mut cluster, &mut villains);
+impl Script {
+    /// Runs it; the same script always runs the same way.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn run(&self) -> Result<RunReport, Failure> {
+        self.run_with(&Workload::log(), &mut None)
     }
-    let faulty_time = cluster.plan.faulty_time;
-    cluster.run_until(faulty_time, |_| false);
-    cluster.heal();
-    cluster.disks.iter().for_each(MemoryDisk::repair);
-    choose_survivors(&mut cluster, stay_dead);
-    let done = cluster.run_until(cluster.now + PROGRESS_WITHIN, Cluster::clients_done);
-    // A Byzantine primary may serve the clients and leave correct replicas behind for a window.
-    cluster.silence();
-    let done = done && converge(&mut cluster);
-    if cluster.checker.violation.is_none() {
-        cluster.check_history();
+
+    /// Runs it and draws what happened.
+    pub fn chart(&self) -> Chart {
+        self.chart_with(&Workload::log())
     }
-    if let Some(what) = cluster.checker.violation.take() {
-        return Err(Failure { kind: FailureKind::Safety, what });
+
+    pub(super) fn chart_with(&self, workload: &Workload) -> Chart {
+        let mut chart = Some(Chart::new(self.plan.quorums, self.plan.clients));
+        let outcome = self.run_with(workload, &mut chart);
+        let mut chart = chart.unwrap_or_else(|| Chart::new(self.plan.quorums, self.plan.clients));
+        if let Err(failure) = outcome {
+            chart.on_failure(&failure);
+        }
+        chart
     }
-    if !done {
-        return Err(Failure { kind: FailureKind::Liveness, what: describe(&cluster) });
+
+    /// Runs it on any workload; what is drawn of it comes back in `chart`, also after a panic.
+    pub(super) fn run_with(
+        &self,
+        workload: &Workload,
+        chart: &mut Option<Chart>,
+    ) -> Result<RunReport, Failure> {
+        let mut cluster = None;
+        let seen = chart.take();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let cluster = cluster.insert(Cluster::with(self.seed, self.plan.clone(), workload.clone(), seen));
+            self.play(cluster)
+        }));
+        *chart = cluster.and_then(|cluster| cluster.chart);
+        outcome.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let what = text.unwrap_or_else(|| "a panic".to_owned());
+            Err(Failure { kind: FailureKind::Crash, what, divergence: None })
+        })
     }
-    Ok(report(&cluster))
+
+    fn play(&self, cluster: &mut Cluster) -> Result<RunReport, Failure> {
+        let villains = Villains::new(self.scheme, self.plan.quorums);
+        for TimedFault { at, fault } in &self.faults {
+            cluster.run_until(*at, |_| false);
+            if cluster.checker.violation.is_some() {
+                break;
+            }
+            fault.apply(cluster, &villains);
+        }
+        cluster.run_until(self.plan.faulty_time, |_| false);
+        cluster.heal();
+        cluster.disks.iter().for_each(MemoryDisk::repair);
+        choose_survivors(cluster, self.plan.stay_dead as usize);
+        let done = cluster.run_until(cluster.now + PROGRESS_WITHIN, Cluster::clients_done);
+        // A Byzantine primary may serve the clients and leave correct replicas behind for a window.
+        cluster.silence();
+        let done = done && converge(cluster);
+        if cluster.checker.violation.is_none() {
+            cluster.check_history();
+        }
+        if let Some(what) = cluster.checker.violation.take() {
+            let divergence = cluster.checker.divergence.take();
+            return Err(Failure { kind: FailureKind::Safety, what, divergence });
+        }
+        if !done {
+            let what = describe(cluster);
+            return Err(Failure { kind: FailureKind::Liveness, what, divergence: None });
+        }
+        Ok(report(cluster))
+    }
 }
 
 /// Waits until every replica executed the same and votes.
@@ -191,6 +262,7 @@ fn report(cluster: &Cluster) -> RunReport {
         disk_failures: cluster.counts.disk_failures,
         disks_lost: cluster.counts.disks_lost,
         flips: cluster.counts.flips,
+        marks: cluster.marks(),
     }
 }
 
@@ -209,166 +281,6 @@ fn describe(cluster: &Cluster) -> String {
         nodes.join("; "),
         cluster.plan
     )
-}
-
-/// What goes wrong, and when.
-struct Faults(Vec<(Micros, Fault)>);
-
-enum Fault {
-    Crash {
-        restart_after: Micros,
-    },
-    PowerCut {
-        restart_within: Micros,
-    },
-    Backup,
-    /// With the backup in its place, if there is one.
-    LoseDisk,
-    FlipBit,
-    FlipState,
-    FailDisk {
-        after: u64,
-    },
-    Partition(Vec<ReplicaId>),
-    Mend,
-    OneWay(ReplicaId, ReplicaId),
-    RestartClient(ClientId),
-    Corrupt,
-}
-
-impl Faults {
-    fn draw(rng: &mut Rng, plan: &Plan, villains: &mut Villains) -> Self {
-        let mut faults = Vec::new();
-        let replicas: Vec<ReplicaId> = plan.quorums.replicas().collect();
-        for _ in 0..plan.crashes {
-            let restart_after = rng.between(10_000, 1_500_000);
-            faults.push((rng.below(plan.faulty_time), Fault::Crash { restart_after }));
-        }
-        for (times, fault) in plan.disk_faults(rng) {
-            faults.extend((0..times).map(|_| (rng.below(plan.faulty_time), fault(rng))));
-        }
-        for _ in 0..plan.partitions {
-            let at = rng.below(plan.faulty_time);
-            let fault = if rng.chance(300) {
-                Fault::OneWay(*rng.pick(&replicas), *rng.pick(&replicas))
-            } else {
-                Fault::Partition(replicas.iter().copied().filter(|_| rng.chance(500)).collect())
-            };
-            faults.push((at, fault));
-            faults.push((at + rng.between(10_000, 2_000_000), Fault::Mend));
-        }
-        for _ in 0..plan.client_restarts {
-            let client = ClientId(rng.below(plan.clients) as u32);
-            faults.push((rng.below(plan.faulty_time), Fault::RestartClient(client)));
-        }
-        faults.extend(villains.draw_times(plan.faulty_time).into_iter().map(|at| (at, Fault::Corrupt)));
-        faults.retain(|(at, _)| *at < plan.faulty_time);
-        faults.sort_by_key(|(at, _)| *at);
-        Self(faults)
-    }
-}
-
-/// How a fault of one kind is drawn.
-type DrawFault = fn(&mut Rng) -> Fault;
-
-impl Plan {
-    /// What goes wrong with disks, and how often each.
-    fn disk_faults(&self, rng: &mut Rng) -> Vec<(u64, DrawFault)> {
-        if !self.durable {
-            return Vec::new();
-        }
-        let mut times = |per_mille, most| if rng.chance(per_mille) { rng.between(1, most) } else { 0 };
-        vec![
-            (times(400, 3), |rng| Fault::PowerCut {
-                restart_within: *rng.pick(&[1_000, 100_000, 1_000_000]),
-            }),
-            (times(300, 1), |_| Fault::Backup),
-            (times(400, 2), |_| Fault::LoseDisk),
-            (times(400, 3), |_| Fault::FlipBit),
-            (times(400, 3), |_| Fault::FlipState),
-            (times(300, 3), |rng| Fault::FailDisk { after: rng.below(50) }),
-        ]
-    }
-}
-
-impl Fault {
-    fn apply(self, cluster: &mut Cluster, villains: &mut Villains) {
-        use crate::message::Peer;
-        match self {
-            Self::Crash { restart_after } => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let victim = *cluster.rng.pick(&replicas);
-                let faulty = cluster.faulty();
-                // At most f faulty at any time; one that is down or forgetful may fall again.
-                let byzantine = cluster.byzantine.contains(&victim);
-                let f = cluster.plan.quorums.f();
-                let harmless = cluster.plan.durable || faulty.contains(&victim) || faulty.len() < f;
-                let allowed = !byzantine && harmless;
-                if allowed && cluster.nodes[victim.index()].is_some() {
-                    cluster.crash(victim);
-                    cluster.restart_after(victim, restart_after);
-                }
-            }
-            Self::PowerCut { restart_within } => {
-                for id in cluster.cut_power() {
-                    let delay = cluster.rng.below(restart_within);
-                    cluster.restart_after(id, delay);
-                }
-            }
-            Self::Backup => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let chosen = *cluster.rng.pick(&replicas);
-                cluster.backup = Some((chosen, cluster.disks[chosen.index()].copy()));
-            }
-            Self::LoseDisk => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let backup = cluster.backup.take();
-                let victim = backup.as_ref().map_or_else(|| *cluster.rng.pick(&replicas), |(id, _)| *id);
-                let allowed = cluster.tainted().len() < cluster.plan.quorums.f();
-                if allowed && !cluster.byzantine.contains(&victim) {
-                    cluster.lose_disk(victim, backup.map(|(_, disk)| disk));
-                    cluster.restart_after(victim, 50_000);
-                }
-            }
-            Self::FlipBit => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let victim = *cluster.rng.pick(&replicas);
-                if !cluster.byzantine.contains(&victim) {
-                    cluster.flip_bit(victim);
-                    cluster.restart_after(victim, 50_000);
-                }
-            }
-            Self::FlipState => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let victim = *cluster.rng.pick(&replicas);
-                if !cluster.byzantine.contains(&victim) && cluster.may_rot(victim) {
-                    cluster.flip_state(victim);
-                }
-            }
-            Self::FailDisk { after } => {
-                let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
-                let victim = *cluster.rng.pick(&replicas);
-                if !cluster.byzantine.contains(&victim) {
-                    cluster.disks[victim.index()].fail_after(after);
-                }
-            }
-            Self::Partition(side) => cluster.partition(&side),
-            Self::Mend => cluster.network.mend_all(),
-            Self::OneWay(a, b) => cluster.network.cut(Peer::Replica(a), Peer::Replica(b)),
-            Self::RestartClient(id) => cluster.restart_client(id),
-            Self::Corrupt => {
-                let faulty = cluster.faulty();
-                let correct: Vec<ReplicaId> =
-                    cluster.plan.quorums.replicas().filter(|id| !faulty.contains(id)).collect();
-                let adversary = villains.adversary();
-                let allowed = cluster.tainted().len() < cluster.plan.quorums.f() && !correct.is_empty();
-                if allowed {
-                    let victim = villains.pick(&correct);
-                    cluster.corrupt(victim, adversary);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{ReplicaId, View};
@@ -16,7 +17,8 @@ pub struct GroupSizeError(pub usize);
 ///
 /// `quorum` is `ceil((n+f+1)/2)`: two quorums share at least `f+1` replicas at every n. `2f+1` does
 /// so only where n = 3f+1.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
 pub struct Quorums {
     n: usize,
 }
@@ -65,6 +67,20 @@ impl Quorums {
     /// Whether the id names a member.
     pub fn contains(self, id: ReplicaId) -> bool {
         id.index() < self.n
+    }
+}
+
+impl TryFrom<usize> for Quorums {
+    type Error = GroupSizeError;
+
+    fn try_from(n: usize) -> Result<Self, GroupSizeError> {
+        Self::new(n)
+    }
+}
+
+impl From<Quorums> for usize {
+    fn from(quorums: Quorums) -> Self {
+        quorums.n
     }
 }
 

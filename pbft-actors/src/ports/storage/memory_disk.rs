@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, PageMap};
@@ -21,8 +22,8 @@ struct Files {
     certain: BTreeMap<String, Vec<u8>>,
     /// The names that a power cut leaves at worst.
     names: BTreeSet<String>,
-    /// Sectors written and not synced, by file.
-    unsynced: BTreeMap<String, Vec<usize>>,
+    /// Ranges of sectors written and not synced, by file.
+    unsynced: BTreeMap<String, Vec<Range<usize>>>,
     /// Writes and syncs that still succeed, if their number is limited.
     operations_left: Option<u64>,
     operations: u64,
@@ -44,12 +45,13 @@ impl MemoryDisk {
     pub(crate) fn cut_power(&self, mut survives: impl FnMut() -> bool) {
         let files = &mut *self.files();
         files.operations_left = None;
+        files.capacity = None;
         for (name, sectors) in std::mem::take(&mut files.unsynced) {
             let Some(live) = files.live.get(&name) else { continue };
             let certain = files.certain.entry(name).or_default();
-            for sector in sectors {
+            for sector in sectors.into_iter().flatten() {
                 if survives() {
-                    keep_sector(certain, live, sector);
+                    keep_sectors(certain, live, sector..sector + 1);
                 }
             }
         }
@@ -69,9 +71,17 @@ impl MemoryDisk {
         self.files().operations_left = Some(count);
     }
 
+    /// Other programs leave room for so many bytes more, until the power fails.
+    pub(crate) fn leave_room(&self, bytes: usize) {
+        let files = &mut *self.files();
+        let used: usize = files.live.values().map(Vec::len).sum();
+        files.capacity = Some(used + bytes);
+    }
+
     /// The disk works again.
     pub(crate) fn repair(&self) {
-        self.files().operations_left = None;
+        let files = &mut *self.files();
+        (files.operations_left, files.capacity) = (None, None);
     }
 
     /// Writes and syncs so far.
@@ -99,7 +109,13 @@ impl MemoryDisk {
         flipped
     }
 
+    /// How many bytes a file has.
+    pub(crate) fn bytes(&self, file: &str) -> usize {
+        self.files().live.get(file).map_or(0, Vec::len)
+    }
+
     /// Bytes of a file.
+    #[cfg(test)]
     pub(crate) fn content(&self, file: &str) -> Vec<u8> {
         self.files().live.get(file).cloned().unwrap_or_default()
     }
@@ -121,8 +137,8 @@ impl MemoryDisk {
     }
 }
 
-fn keep_sector(certain: &mut Vec<u8>, live: &[u8], sector: usize) {
-    let (start, end) = (sector * SECTOR, ((sector + 1) * SECTOR).min(live.len()));
+fn keep_sectors(certain: &mut Vec<u8>, live: &[u8], sectors: Range<usize>) {
+    let (start, end) = (sectors.start * SECTOR, (sectors.end * SECTOR).min(live.len()));
     if start < end {
         if certain.len() < end {
             certain.resize(end, 0);
@@ -167,18 +183,29 @@ impl Disk for MemoryDisk {
         let files = &mut *self.files();
         files.operate()?;
         let end = offset as usize + bytes.len();
-        let total: usize = files.live.values().map(Vec::len).sum();
         let held = files.live.get(file).map_or(0, Vec::len);
-        if files.capacity.is_some_and(|capacity| total + end.saturating_sub(held) > capacity) {
-            return Err(io::ErrorKind::StorageFull.into());
+        if let Some(capacity) = files.capacity {
+            let total: usize = files.live.values().map(Vec::len).sum();
+            if total + end.saturating_sub(held) > capacity {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
         }
-        let content = files.live.entry(file.to_owned()).or_default();
+        if !files.live.contains_key(file) {
+            files.live.insert(file.to_owned(), Vec::new());
+        }
+        let Some(content) = files.live.get_mut(file) else { return Err(io::ErrorKind::NotFound.into()) };
         if content.len() < end {
             content.resize(end, 0);
         }
         content[offset as usize..end].copy_from_slice(bytes);
         let first = (held.min(offset as usize)) / SECTOR;
-        files.unsynced.entry(file.to_owned()).or_default().extend(first..end.div_ceil(SECTOR));
+        let written = first..end.div_ceil(SECTOR);
+        match files.unsynced.get_mut(file) {
+            Some(ranges) => ranges.push(written),
+            None => {
+                files.unsynced.insert(file.to_owned(), vec![written]);
+            }
+        }
         Ok(())
     }
 
@@ -188,7 +215,7 @@ impl Disk for MemoryDisk {
         let sectors = files.unsynced.remove(file).unwrap_or_default();
         let Some(live) = files.live.get(file) else { return Err(io::ErrorKind::NotFound.into()) };
         let certain = files.certain.entry(file.to_owned()).or_default();
-        sectors.into_iter().for_each(|sector| keep_sector(certain, live, sector));
+        sectors.into_iter().for_each(|range| keep_sectors(certain, live, range));
         Ok(())
     }
 

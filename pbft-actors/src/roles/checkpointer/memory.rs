@@ -41,6 +41,8 @@ pub(super) struct Memory {
     let_in: bool,
     /// R of the REJOIN under this log: no vote before the stable checkpoint is here.
     barred: Seq,
+    /// The highest log of a former life that was let in although this one's is older.
+    overtaken_by: Option<LogId>,
     /// Asked for, not executed yet.
     rejoin: Option<Request>,
     /// Retries since the REJOIN was last sent.
@@ -71,6 +73,7 @@ impl Default for Memory {
             kept: Kept::default(),
             let_in: false,
             barred: Seq::ZERO,
+            overtaken_by: None,
             rejoin: None,
             silent: 0,
         }
@@ -279,7 +282,8 @@ impl Checkpointer {
 
     /// Goes on under a log of another number.
     fn renumber(&mut self, number: u64, out: &mut Outbox<CheckpointTimer>) {
-        self.config.signer.log.number = number;
+        let above = self.memory.overtaken_by.map_or(0, |log| log.number.saturating_add(1));
+        self.config.signer.log.number = number.max(above);
         self.memory.let_in = false;
         let log = self.config.signer.log;
         self.memory.answers.clear();
@@ -326,6 +330,9 @@ impl Checkpointer {
             return;
         }
         let until = rejoined.target.max(rejoined.seq);
+        if rejoined.log > self.config.signer.log {
+            self.on_overtaken(rejoined.log, out);
+        }
         if rejoined.log != self.config.signer.log {
             return;
         }
@@ -337,6 +344,25 @@ impl Checkpointer {
             self.memory.rejoin = None;
             self.try_vote_again(now, out);
         }
+    }
+
+    /// A REJOIN of a former life, whose clock was ahead, executed late: what this one signs is void, and
+    /// its own REJOIN would never be. It asks again under a higher number.
+    fn on_overtaken(&mut self, log: LogId, out: &mut Outbox<CheckpointTimer>) {
+        let memory = &mut self.memory;
+        memory.overtaken_by = memory.overtaken_by.max(Some(log));
+        match memory.phase {
+            // What the others know will tell.
+            Phase::Asking => return,
+            Phase::Voting => {
+                out.event(Event::Voting { votes: false });
+                out.tell(OrdererInput::Voting(false));
+                out.tell(ViewChangerInput::Voting(false));
+            }
+            Phase::Lost | Phase::Waiting(_) | Phase::Resuming => {}
+        }
+        self.memory.phase = Phase::Lost;
+        self.renumber(log.number.saturating_add(1), out);
     }
 
     pub(super) fn on_replayed(&mut self, now: Now, seq: Seq, out: &mut Outbox<CheckpointTimer>) {

@@ -244,7 +244,7 @@ impl Client {
     }
 
     /// The keys shared with the replicas.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn keys(&self) -> Vec<Option<RequestKeys>> {
         self.keys.clone()
     }

@@ -263,6 +263,8 @@ fn scenario_24_a_replica_whose_disk_went_back_to_an_earlier_copy_rejoins_and_vot
                 cluster.load(ALICE, 1);
                 cluster.expect(SECOND, "answering Alice", |c| c.clients_done() && c.is_converged());
             }
+            // Votes that were still on their way to its disk nobody has seen.
+            cluster.wait(10 * MILLISECOND);
             let from = cluster.events.len();
             cluster.lose_disk(r(id), Some(copy));
             cluster.restart_after(r(id), 20 * MILLISECOND);

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::regressions::Withholds;
 use super::*;
 use crate::adversary::{Conspiracy, Face, TwoFaced};
 use crate::message::{Kind, Signed, Signer, ViewChange};
 use crate::role::To;
+use crate::sim::node::Node;
 use crate::types::{LogId, Monotonic, Now};
 
 /// Kills a replica; it comes back without memory and votes again, not before its R.
@@ -39,6 +41,44 @@ fn scenario_35_every_replica_in_turn_loses_its_memory_under_load() {
             cluster.executes_after_a_storm_within(2);
         }
         assert_eq!(cluster.checker.rejoins, n as u64, "n={n}: each asked once to be let in");
+        cluster.settles();
+    }
+}
+
+/// n=4 seed 101625, n=5 seed 101135 of their time: the REJOIN of a former life, whose clock was ahead, is ordered
+/// after its successor asked.
+#[test]
+fn scenario_35_a_rejoin_of_a_former_life_does_not_shut_its_successor_out() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        cluster.load(ALICE, 10);
+        cluster.settles();
+        // The others hear the last one but not each other: they hold a REJOIN and cannot order it.
+        for a in 0..n - 1 {
+            for b in (0..n - 1).filter(|b| *b != a) {
+                cluster.network.cut(Peer::Replica(r(a)), Peer::Replica(r(b)));
+            }
+        }
+        for (lives, by) in [(1, 0), (2, -10 * SECOND as i64)] {
+            let now = cluster.now;
+            cluster.clocks[n - 1].jump(now, by);
+            cluster.crash(r(n - 1));
+            cluster.restart_after(r(n - 1), 50 * MILLISECOND);
+            cluster.expect(SECOND, "starting", |c| c.nodes[n - 1].is_some());
+            if lives == 2 {
+                // What it asks for in its second life is lost on the way, until that of the first is executed.
+                cluster.nodes[n - 1].as_mut().unwrap().adversary =
+                    Some(Box::new(Withholds(vec![Kind::Request])));
+            }
+            cluster.expect(5 * SECOND, "asking to be let in", |c| c.checker.rejoins >= lives);
+            // Until it is heard.
+            cluster.wait(20 * MILLISECOND);
+        }
+        cluster.network.mend_all();
+        let executed = cluster.highest_executed();
+        cluster.expect(10 * SECOND, "executing it", |c| c.executed(r(n - 1)) > executed);
+        cluster.nodes[n - 1].as_mut().unwrap().adversary = None;
+        cluster.expect(30 * SECOND, "voting again", |c| c.nodes[n - 1].as_ref().is_some_and(Node::votes));
         cluster.settles();
     }
 }

@@ -3,6 +3,7 @@
 //! All of them end in [`Cluster::settles`]: no violation of safety or bounds on the way (the checker
 //! sees every step), every client answered, every correct replica at the same state.
 
+mod adversaries;
 mod clients;
 mod durable;
 mod links;

@@ -168,6 +168,54 @@ fn a_log_that_looks_older_than_the_lost_one_is_numbered_above_it() {
     assert_eq!(effects(&mut replica, recalls(1, 4, &[(3, later)])), expected);
 }
 
+/// What replica 3 does when a log with the number 900 of its own is let in.
+fn asks_above_900() -> [Effect; 3] {
+    let own = LogId { number: 901, ..log_of(3) };
+    [
+        Effect::Persist(Record::Lost(own)),
+        tell(ViewChangerInput::OwnLog(own)),
+        Effect::Send(To::Others, Message::Recall(Recall { log: own })),
+    ]
+}
+
+#[test]
+fn a_rejoin_of_a_former_life_that_executes_late_is_outnumbered() {
+    let former = rejoined(3, LogId { number: 900, salt: 1 }, 5, 16);
+    let mut asking_to_be_let_in = lost();
+    assert_eq!(effects(&mut asking_to_be_let_in, former.clone()), asks_above_900());
+    let mut let_in = lost();
+    effects(&mut let_in, rejoined(3, log_of(3), 4, 16));
+    assert_eq!(effects(&mut let_in, former.clone()), asks_above_900());
+    // Its own REJOIN of before is worth nothing any more, whenever it executes.
+    assert_eq!(effects(&mut let_in, rejoined(3, log_of(3), 6, 16)), []);
+
+    let mut voting = silent(3, 4);
+    effects(&mut voting, recalls(0, 4, &[]));
+    assert_eq!(effects(&mut voting, recalls(1, 4, &[])), begins_to_vote());
+    let stops = [
+        Effect::Event(Event::Voting { votes: false }),
+        tell(OrdererInput::Voting(false)),
+        tell(ViewChangerInput::Voting(false)),
+    ];
+    assert_eq!(effects(&mut voting, former), [&stops[..], &asks_above_900()].concat());
+}
+
+#[test]
+fn a_former_life_that_was_let_in_before_this_one_knew_its_place_is_outnumbered_too() {
+    let mut replica = silent(3, 4);
+    assert_eq!(effects(&mut replica, rejoined(3, LogId { number: 900, salt: 1 }, 5, 16)), []);
+    // The answers were given before that.
+    effects(&mut replica, recalls(0, 4, &[(3, LogId { number: 500, salt: 1 })]));
+    let asks = effects(&mut replica, recalls(1, 4, &[(3, LogId { number: 500, salt: 1 })]));
+    assert_eq!(asks, asks_above_900());
+}
+
+#[test]
+fn an_older_rejoin_of_its_own_does_not_trouble_a_replica() {
+    let mut replica = lost();
+    assert_eq!(effects(&mut replica, rejoined(3, LOST, 5, 16)), []);
+}
+
 #[test]
 fn a_lost_replica_claims_nothing_and_does_not_begin_to_vote() {
     let mut replica = lost();

@@ -1,0 +1,4 @@
+//! Tests of the simulator itself: that it finds what is planted, and says it well.
+
+mod embed;
+mod shrink;
