@@ -59,6 +59,7 @@ const RESERVED_HEAD: u32 = 0;
 /// A service reads and changes it through raw bytes, cells, values and maps, which never overlap;
 /// what it keeps anywhere else is lost and makes replicas differ. Whatever is refused has changed
 /// nothing, so going on after an error is as deterministic as stopping.
+#[derive(Clone)]
 pub struct State {
     region: Region,
 }

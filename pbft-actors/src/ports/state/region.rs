@@ -8,6 +8,7 @@ use super::tree::Frame;
 
 /// The pages of a state, and how they were before each open savepoint. Nothing of a state is kept
 /// anywhere else, so that a rollback restores all of it.
+#[derive(Clone)]
 pub(super) struct Region {
     table: PageTable,
     limits: StateLimits,

@@ -30,6 +30,7 @@ use members::Members;
 pub(crate) enum NoTimer {}
 
 /// What an executor needs to know.
+#[derive(Clone)]
 pub(crate) struct ExecutorConfig {
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
@@ -41,6 +42,7 @@ pub(crate) struct ExecutorConfig {
 }
 
 /// The executor's state.
+#[derive(Clone)]
 pub(crate) struct Executor {
     config: ExecutorConfig,
     state: State,
