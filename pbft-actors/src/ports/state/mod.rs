@@ -34,6 +34,8 @@ pub use directory::NAME_BYTES_MAX;
 pub use error::StateError;
 pub use file::PageFileError;
 pub(crate) use file::Saved;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use file::reseal;
 #[expect(unused_imports, reason = "named by those who read what PageFile returns")]
 pub(crate) use file::{PageFile, Scrubbed, Target, Verified};
 pub use map::{Entries, KEY_BYTES_MAX, MAP_VALUE_BYTES_MAX, Map, MapMut};
