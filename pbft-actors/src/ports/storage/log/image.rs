@@ -52,7 +52,9 @@ impl SegmentImage {
                 until: 0,
             };
             let entries: Vec<Entry> = entries.iter().map(entry).collect();
-            let group = format::encode_group(seed, *ordinal, *copies_before, *oldest, &entries);
+            // Writing counts on from here.
+            let copies_before = (*copies_before).min(u32::MAX - entries.len() as u32);
+            let group = format::encode_group(seed, *ordinal, copies_before, *oldest, &entries);
             let at = format::COPIES_AT + usize::from(block % BLOCKS_MAX) * format::BLOCK;
             disk.write_at(&file, at as u64, &group)?;
         }

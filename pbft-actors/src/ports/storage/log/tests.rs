@@ -349,7 +349,7 @@ fn numbers_that_no_file_has_room_for_are_damage_and_cost_no_time() {
         for number in [u64::MAX - 1, u64::MAX] {
             let header =
                 Header { version: format::VERSION, owner: OWNER, log: ID, number, seed, copies, before };
-            let group = format::encode_group(seed, ordinal, before, 0, &[entry(2, 10)]);
+            let group = format::encode_group(seed, ordinal, before, 0, &[entry(1, 10)]);
             let file = file_name(number);
             disk.clone().write_at(&file, 0, &header.encode()).expect("a disk with room");
             let at = format::groups_at(copies.min(64)) as u64;
