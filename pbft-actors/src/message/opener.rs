@@ -488,7 +488,7 @@ mod tests {
             let (session, answered_below) = (SessionId(1), Timestamp(1));
             let (timestamp, read_only, operation) = (Timestamp(timestamp), false, Bytes::from_static(b"op"));
             let operation = Operation { client, session, timestamp, answered_below, read_only, operation };
-            let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+            let hints = Hints::default();
             Request::authenticated(operation, (0..4).map(|_| Some(&keys)), hints)
         };
         let good = [request(client, 1, 1), request(client, 4, 1)];
@@ -501,7 +501,7 @@ mod tests {
             read_only: false,
             operation: Bytes::new(),
         };
-        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+        let hints = Hints::default();
         let signed = Request::signed(signed, &identity, &Binding::default(), hints);
         let of_another = request(ClientId(8), 3, 1);
         let all = [good[0].clone(), request(client, 2, 2), of_another, signed.clone(), good[1].clone()];

@@ -47,12 +47,12 @@ pub struct RejoinOperation {
 }
 
 /// Wishes of the client that are no part of the request's identity.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Hints {
-    /// Every replica shall send the full result.
-    pub full_reply: bool,
-    /// The replica that sends the full result otherwise.
-    pub replier: ReplicaId,
+    /// The one replica that sends a long result in full, the others its digest; none: all send it.
+    pub replier: Option<ReplicaId>,
+    /// A read-only request is ordered, like any other, instead of being answered at once.
+    pub ordered: bool,
 }
 
 /// How a request is proven.

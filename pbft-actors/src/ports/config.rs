@@ -193,6 +193,8 @@ pub struct Tuning {
     pub batch_requests: usize,
     /// Bytes of encoded requests in a batch, but for a single larger request.
     pub batch_bytes: usize,
+    /// Whether a batch is executed, and answered as tentative, before it is certain.
+    pub tentative_execution: bool,
     /// How far a proposed time may be from this replica's clock.
     pub clock_tolerance: Millis,
     /// Requests admitted whatever recent throughput was.
@@ -217,6 +219,7 @@ impl Default for Tuning {
             batch_requests: 512,
             // Larger frames are longer than what a socket and a cache take at once (docs/benchmarks.md).
             batch_bytes: 64 << 10,
+            tentative_execution: true,
             clock_tolerance: Millis(5_000),
             admission_min: 4_096,
             rejoin_interval: Millis(1_000),

@@ -163,7 +163,8 @@ impl SimClient {
         self.next_token += 1;
         self.waiting.insert(token, history.len());
         history.push(Record { client: self.id(), id, behaviour, invoked: now.0, completed: None });
-        let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
+        let read_only = behaviour == Some(Behaviour::Read);
+        let input = ClientInput::Invoke { token, operation, read_only, timeout: INVOKE_TIMEOUT };
         let step = self.client.on_input(now, input);
         self.finish(now, step, history)
     }

@@ -130,7 +130,7 @@ pub(super) struct Cluster {
 impl Cluster {
     #[cfg(test)]
     pub(super) fn new(seed: u64, plan: Plan) -> Self {
-        Self::with(seed, plan, Workload::log(), None)
+        Self::with(seed, plan, Workload::writes(), None)
     }
 
     pub(super) fn with(seed: u64, plan: Plan, workload: Workload, chart: Option<Chart>) -> Self {
@@ -272,6 +272,8 @@ impl Cluster {
                 retry: Millis(100),
                 retry_max: Millis(2_000),
                 sign_all: self.plan.sign_all,
+                digest_replies: self.plan.digest_replies,
+                one_round_reads: self.plan.one_round_reads,
             },
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
@@ -561,6 +563,10 @@ impl Cluster {
 
     pub(super) fn carry(&mut self, from: Peer, frames: Vec<(Peer, Bytes)>) {
         for (to, bytes) in frames {
+            #[cfg(test)]
+            if self.network.swallows(from, to, &bytes) {
+                continue;
+            }
             for delay in self.network.carry(from, to).into_iter().flatten() {
                 self.schedule(delay, Happening::Frame { from, to, bytes: bytes.clone() });
             }
@@ -720,6 +726,7 @@ impl Cluster {
         let Agreed { client_window, sessions_per_client, sessions_total, .. } = *self.agreed;
         let result_bytes_per_client = self.agreed.result_bytes_per_client;
         ExecutorConfig {
+            own: ReplicaId(0),
             checkpoint_interval: self.agreed.checkpoint_interval,
             window: self.agreed.window,
             state_limits: self.agreed.state_limits(),
@@ -866,18 +873,19 @@ impl Cluster {
     #[cfg(test)]
     pub(super) fn sign(&self, operation: crate::message::Operation) -> crate::message::Request {
         let identity = &self.client_identities[operation.client.0 as usize];
-        let hints = crate::message::Hints { full_reply: true, replier: ReplicaId(0) };
+        let hints = crate::message::Hints::default();
         crate::message::Request::signed(operation, identity, &self.agreed.binding(), hints)
     }
 
-    /// At most f replicas are down for good; all others are there, vote and executed the same.
+    /// At most f replicas are down for good; all others are there, vote and executed the same, nothing of it
+    /// tentatively.
     pub(super) fn is_converged(&self) -> bool {
         let down = self.nodes.iter().filter(|node| node.is_none()).count();
         if down > self.plan.quorums.f() {
             return false;
         }
         let highest = self.correct().map(Node::executed).max().unwrap_or_default();
-        self.correct().all(|node| node.votes() && node.executed() == highest)
+        self.correct().all(|node| node.votes() && node.executed() == highest && !node.is_ahead())
     }
 
     pub(super) fn highest_executed(&self) -> Seq {

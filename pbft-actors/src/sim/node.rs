@@ -156,6 +156,11 @@ impl Node {
         self.roles.executor.role_mut().state_mut()
     }
 
+    /// Whether a batch is executed that is not certain.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.roles.executor.role().is_ahead()
+    }
+
     pub(super) fn executed(&self) -> Seq {
         self.roles.executor.role().executed()
     }

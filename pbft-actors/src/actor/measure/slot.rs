@@ -79,7 +79,7 @@ impl ThreePhases {
                 read_only: false,
                 operation: Bytes::new(),
             };
-            let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+            let hints = Hints::default();
             Request::authenticated(operation, keys.iter().map(Some), hints)
         };
         Self {

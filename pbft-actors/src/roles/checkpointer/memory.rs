@@ -312,7 +312,7 @@ impl Checkpointer {
             read_only: false,
             operation: Bytes::from(codec::encode(&RejoinOperation { log, target })),
         };
-        let hints = Hints { full_reply: true, replier: self.own() };
+        let hints = Hints::default();
         let signer = &self.config.signer;
         let request = Request::signed(operation, &signer.identity, &signer.binding, hints);
         // The group must not let in what does not remember, after another stop, that it has to wait.

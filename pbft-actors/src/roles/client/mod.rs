@@ -15,7 +15,7 @@ use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{Binding, Busy, NeedSignature, Outcome, Peer, Refusal, Reply, RequestKeys, Verified};
 use crate::role::{Message, To};
 use crate::types::{
-    ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View,
+    ClientId, Millis, Monotonic, Quorums, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
 use outstanding::Outstanding;
 use sent::Sent;
@@ -29,7 +29,7 @@ const LATE_RESULTS_MAX: usize = 1_024;
 pub struct Committed {
     /// The request's name.
     pub id: RequestId,
-    /// Where it was executed.
+    /// Where it was executed; 0 for a read that needed no place in the order.
     pub seq: Seq,
     /// The service's answer.
     pub result: Bytes,
@@ -114,11 +114,21 @@ pub struct ClientTuning {
     pub retry_max: Millis,
     /// Whether every request is signed from the start.
     pub sign_all: bool,
+    /// Whether one replica alone, another one for each request, sends a long result in full.
+    pub digest_replies: bool,
+    /// Whether reads are answered at once, in one round trip, and ordered only where that fails.
+    pub one_round_reads: bool,
 }
 
 impl Default for ClientTuning {
     fn default() -> Self {
-        Self { retry: Millis(300), retry_max: Millis(5_000), sign_all: false }
+        Self {
+            retry: Millis(300),
+            retry_max: Millis(5_000),
+            sign_all: false,
+            digest_replies: true,
+            one_round_reads: true,
+        }
     }
 }
 
@@ -180,6 +190,8 @@ pub(crate) struct Client {
     resend_from: Monotonic,
     /// Outcomes that nobody waited for when they came.
     late: BTreeMap<RequestId, Completion>,
+    /// Replicas that owed a result in full, and did not send it since their link came up.
+    silent: ReplicaSet,
     /// The view that each replica last told.
     views: BTreeMap<ReplicaId, View>,
     /// The (f+1)-th highest of these: at least one correct replica is there.
@@ -199,6 +211,7 @@ impl Client {
             due: None,
             resend_from: Monotonic(0),
             late: BTreeMap::new(),
+            silent: ReplicaSet::EMPTY,
             views: BTreeMap::new(),
             view: View::default(),
             draws: 0,
@@ -338,8 +351,13 @@ impl Client {
         if sent.id() != reply.request {
             return;
         }
-        let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else { return };
         let timestamp = reply.request.timestamp;
+        let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else {
+            if sent.cannot_agree(quorums) {
+                self.order(now, timestamp, step);
+            }
+            return;
+        };
         let Some(sent) = self.outstanding.remove(timestamp) else { return };
         let id = sent.id();
         let completion = match outcome {

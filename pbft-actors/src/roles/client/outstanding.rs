@@ -20,6 +20,10 @@ pub(super) struct Outstanding {
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
+    /// A read that every replica answers from what it has executed.
+    unordered: bool,
+    /// Who owes the result in full; none if all do.
+    replier: Option<ReplicaId>,
     /// A BUSY has put the next sending off already: a liar must not do so for ever.
     postponed: bool,
     replies: Candidates,
@@ -42,6 +46,8 @@ impl Outstanding {
             resend_at,
             wait: Millis(0),
             signed_at: None,
+            unordered: false,
+            replier: None,
             postponed: false,
             replies: Candidates::default(),
         }
@@ -74,13 +80,23 @@ impl Outstanding {
         }
         self.replies.on_reply(quorums, replica, reply)
     }
+
+    /// Whether a read was answered from states so different that no quorum can say the same any more.
+    pub(super) fn cannot_agree(&self, quorums: Quorums) -> bool {
+        self.unordered && !self.replies.may_agree(quorums)
+    }
+
+    fn hints(&self) -> Hints {
+        Hints { replier: self.replier, ordered: !self.unordered }
+    }
 }
 
 impl Client {
     pub(super) fn send_first(&mut self, sent: &mut Outstanding, step: &mut ClientStep) {
         sent.wait = self.config.tuning.retry;
-        let replier = ReplicaId((sent.operation.timestamp.0 % self.config.quorums.n() as u64) as u8);
-        let hints = Hints { full_reply: true, replier };
+        sent.unordered = sent.operation.read_only && self.config.tuning.one_round_reads;
+        sent.replier = self.replier(sent.operation.timestamp);
+        let hints = sent.hints();
         let request = if self.config.tuning.sign_all {
             Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
         } else {
@@ -88,12 +104,41 @@ impl Client {
         };
         sent.digest = *request.digest();
         let primary = self.config.quorums.primary(self.view);
-        step.sends.push((To::Replica(primary), Message::Request(request)));
+        let to = if sent.unordered { To::Others } else { To::Replica(primary) };
+        step.sends.push((to, Message::Request(request)));
     }
 
-    fn signed(&self, sent: &Outstanding) -> Request {
-        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+    /// Who sends the result in full, each in its turn, as long as it does.
+    fn replier(&self, timestamp: Timestamp) -> Option<ReplicaId> {
+        let n = self.config.quorums.n() as u64;
+        let turns = (0..n).map(|step| ReplicaId(((timestamp.0 + step) % n) as u8));
+        let mut able = turns.filter(|id| !self.silent.contains(*id));
+        able.next().filter(|_| self.config.tuning.digest_replies)
+    }
+
+    /// The form that cannot be refused: signed, ordered if it is a read, and answered in full by everyone.
+    fn signed(&mut self, sent: &mut Outstanding) -> Request {
+        sent.unordered = false;
+        if let Some(replier) =
+            sent.replier.take().filter(|_| sent.replies.lacks_only_full(self.config.quorums))
+        {
+            self.silent.insert(replier);
+        }
+        let hints = sent.hints();
         Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
+    }
+
+    /// A read that could not be answered at once is ordered.
+    pub(super) fn order(&mut self, now: Monotonic, timestamp: Timestamp, step: &mut ClientStep) {
+        let Some(mut sent) = self.outstanding.remove(timestamp) else { return };
+        sent.unordered = false;
+        let keys = self.keys.iter().map(Option::as_ref);
+        let request = Request::authenticated(sent.operation.clone(), keys, sent.hints());
+        let primary = self.config.quorums.primary(self.view);
+        step.sends.push((To::Replica(primary), Message::Request(request)));
+        sent.resend_at = now.plus(self.config.tuning.retry);
+        self.note_due(sent.next_wake());
+        self.outstanding.insert(timestamp, sent);
     }
 
     /// What is due is sent to all, signed, and sent again later and later. Not all at once: where many
@@ -112,7 +157,8 @@ impl Client {
             if sent.resend_at <= now && resends > 0 {
                 resends -= 1;
                 self.resend_from = now.plus(RESEND_PAUSE);
-                step.sends.push((To::Others, Message::Request(self.signed(&sent))));
+                let request = self.signed(&mut sent);
+                step.sends.push((To::Others, Message::Request(request)));
                 sent.signed_at = Some(now);
                 sent.postponed = false;
                 let wait = sent.wait;
@@ -137,8 +183,10 @@ impl Client {
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;
-            if let Some(sent) = self.outstanding.get(timestamp) {
-                step.sends.push((To::Others, Message::Request(self.signed(sent))));
+            if let Some(mut sent) = self.outstanding.remove(timestamp) {
+                let request = self.signed(&mut sent);
+                step.sends.push((To::Others, Message::Request(request)));
+                self.outstanding.insert(timestamp, sent);
             }
         }
     }
@@ -166,8 +214,9 @@ impl Client {
         let Some(keys) = self.keys.get_mut(replica.index()) else { return };
         keys.get_or_insert_default().insert(epoch, key);
         self.resend_opening(replica, step);
-        let hints = Hints { full_reply: true, replier: replica };
+        self.silent.remove(replica);
         for (_, sent) in self.outstanding.iter() {
+            let hints = Hints { replier: None, ..sent.hints() };
             let request =
                 Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints);
             step.sends.push((To::Replica(replica), Message::Request(request)));

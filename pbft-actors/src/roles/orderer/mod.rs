@@ -19,7 +19,7 @@ use crate::crypto::Digest;
 use crate::message::{Batch, Checkpoint, Entry, Peer, PrePrepare, Status, Verified, Vote};
 use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
-use crate::role::{Event, OrdererInput, Outbox, Role};
+use crate::role::{Event, ExecutorInput, OrdererInput, Outbox, Role};
 use crate::roles::RateLimit;
 use crate::types::{ClientId, Now, Quorums, ReplicaId, Seq, View, Window};
 use slot::Slot;
@@ -86,6 +86,8 @@ pub(crate) struct Orderer {
     slots: BTreeMap<Seq, Slot>,
     /// The last batch handed to the executor.
     delivered: Seq,
+    /// The last batch that it may have executed tentatively in this view.
+    ahead: Seq,
     /// Own checkpoints from the stable one up, for C.
     checkpoints: BTreeMap<Seq, Digest>,
     /// Fresh proposals of this view start here; below it NEW-VIEW chose.
@@ -127,6 +129,7 @@ impl Orderer {
             voting: false,
             slots: BTreeMap::new(),
             delivered: Seq::ZERO,
+            ahead: Seq::ZERO,
             checkpoints: BTreeMap::new(),
             fresh_from: Seq(1),
             next_proposal: Seq(1),
@@ -195,6 +198,12 @@ impl Orderer {
         self.window.low() < seq && seq <= self.window.high().plus(self.config.checkpoint_interval)
     }
 
+    /// Reads must see what NEW-VIEW chose, and what is prepared here since.
+    fn resume_reads(&mut self, prepared: Seq, out: &mut Outbox<NoTimer>) {
+        let chosen = Seq(self.fresh_from.0 - 1);
+        out.tell(ExecutorInput::Resume(chosen.max(prepared)));
+    }
+
     fn slot(&mut self, seq: Seq) -> &mut Slot {
         self.slots.entry(seq).or_default()
     }
@@ -248,6 +257,7 @@ impl Orderer {
     fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
         // Down, too: a replica that repairs its state executes again what it holds.
         self.delivered = seq;
+        self.ahead = Seq::ZERO;
         // The executor holds no older ones any more; the new one is told next.
         self.checkpoints.clear();
         self.next_proposal = self.next_proposal.max(seq.next());
@@ -257,9 +267,18 @@ impl Orderer {
 
     fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<NoTimer>) {
         let gained = voting && !self.voting;
+        if self.voting && !voting {
+            out.tell(ExecutorInput::Halt);
+        }
         self.voting = voting;
         if !gained {
             return;
+        }
+        if self.active {
+            // Views before this one are remembered with it: too much to wait for is safe.
+            let prepared = self.slots.iter().filter(|(_, slot)| slot.prepared_latest.is_some());
+            let prepared = prepared.map(|(seq, _)| *seq).max().unwrap_or_default();
+            self.resume_reads(prepared, out);
         }
         let seqs: Vec<Seq> = self.slots.keys().copied().collect();
         for seq in seqs {

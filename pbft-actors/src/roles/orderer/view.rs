@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::{Entry, PrePrepared, Prepared, ProofState};
-use crate::role::{Effect, Enter, Frozen, ViewChangerInput};
+use crate::role::{Effect, Enter, ExecutorInput, Frozen, ViewChangerInput};
 
 impl Orderer {
     /// Stops voting and says, as of this instant, what was promised.
@@ -16,6 +16,8 @@ impl Orderer {
         }
         self.view = view;
         self.active = false;
+        self.ahead = Seq::ZERO;
+        out.tell(ExecutorInput::Halt);
         self.granted = None;
         self.gathering = None;
         self.displaced.clear();
@@ -86,7 +88,11 @@ impl Orderer {
         }
         self.view = enter.view;
         self.entered = enter.view;
+        if self.active {
+            out.tell(ExecutorInput::Halt);
+        }
         self.active = true;
+        self.ahead = Seq::ZERO;
         self.granted = None;
         self.gathering = None;
         self.displaced.clear();
@@ -98,6 +104,9 @@ impl Orderer {
         }
         let last = enter.chosen.last().map_or(enter.checkpoint, |(seq, _)| *seq);
         self.fresh_from = last.next();
+        if self.voting {
+            self.resume_reads(Seq::ZERO, out);
+        }
         self.next_proposal = self.fresh_from.max(self.window.low().next());
         self.contested = enter.contested.into_iter().filter(|seq| *seq >= self.next_proposal).collect();
         self.signed_only = enter.signed_only.into_iter().collect();

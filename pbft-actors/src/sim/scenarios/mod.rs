@@ -56,6 +56,8 @@ fn plan(n: usize) -> Plan {
         operations_per_client: 0,
         outstanding: 2,
         sign_all: false,
+        digest_replies: true,
+        one_round_reads: true,
         links: LinkPlan::HEALED,
         faulty_time: 0,
         crashes: 0,
