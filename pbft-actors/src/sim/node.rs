@@ -10,14 +10,14 @@ use super::rng::Rng;
 use super::twin::Twin;
 use super::watch::{self, Step};
 use crate::adversary::Adversary;
-use crate::message::{Batch, Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::message::{Batch, Frame, Kind, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{
     Inbound, Journal, JournalStage, Mark as Written, ReplicaConfig, Roles, StoredState, route, save,
 };
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, Save,
-    Taken, To,
+    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Outbound, Post, Record,
+    Remembered, Save, Taken, To,
 };
 use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
 
@@ -56,6 +56,8 @@ pub(super) struct Node {
     roles: Roles,
     mailboxes: [VecDeque<Mail>; 5],
     stage: JournalStage,
+    /// What this turn sends.
+    post: Post,
     pub(super) opener: Opener,
     links: BTreeMap<Peer, (LinkKeys, u64)>,
     rng: Rng,
@@ -102,6 +104,7 @@ impl Node {
             roles,
             mailboxes: Default::default(),
             stage: JournalStage::default(),
+            post: Post::default(),
             opener,
             links: BTreeMap::new(),
             rng,
@@ -228,8 +231,17 @@ impl Node {
         if let Some(adversary) = &mut self.adversary {
             adversary.on_hear(&opened);
         }
-        if let (Opened::Request(request), Some(adversary)) = (&opened, &mut self.adversary)
-            && !adversary.admits(request.id().client)
+        let client = match &opened {
+            Opened::Request(request) => Some(request.id().client),
+            Opened::Requests(requests, _) => requests.first().map(|request| request.id().client),
+            _ => None,
+        };
+        if let Opened::Requests(_, rejects) = &opened {
+            self.rejected += rejects.len() as u64;
+            self.marks.reach(Mark::RequestsTogether);
+        }
+        if let (Some(client), Some(adversary)) = (client, &mut self.adversary)
+            && !adversary.admits(client)
         {
             return true;
         }
@@ -283,6 +295,7 @@ impl Node {
             }
             self.adversary = Some(adversary);
         }
+        self.flush(turn);
     }
 
     /// The sync that was due returns: everything written so far is durable. False if the disk failed.
@@ -295,6 +308,7 @@ impl Node {
             return false;
         }
         self.on_durable(mark, turn);
+        self.flush(turn);
         true
     }
 
@@ -390,10 +404,17 @@ impl Node {
             To::Replicas(set) => set.iter().filter(|id| *id != self.own).map(Peer::Replica).collect(),
             To::Client(id) => vec![Peer::Client(id)],
         };
-        let payload = message.payload();
-        for peer in peers {
-            if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
-                turn.frames.push((peer, bytes));
+        self.post.of_replica(peers, message.clone());
+    }
+
+    /// What the turn sends, in as few frames as the carrier of the real sockets makes of it.
+    fn flush(&mut self, turn: &mut Turn) {
+        for Outbound { to, payload } in self.post.take() {
+            self.marks.reach_if(payload.kind() == Kind::Replies, Mark::RepliesTogether);
+            for peer in to {
+                if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
+                    turn.frames.push((peer, bytes));
+                }
             }
         }
     }
