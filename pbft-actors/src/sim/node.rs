@@ -9,7 +9,7 @@ use super::mark::{Mark, Marks};
 use super::rng::Rng;
 use super::twin::Twin;
 use super::watch::{self, Step};
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, within};
 use crate::message::{Batch, Frame, Kind, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{
@@ -19,7 +19,7 @@ use crate::role::{
     BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Outbound, Post, Record,
     Remembered, Save, Taken, To,
 };
-use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
+use crate::types::{LogId, Monotonic, Now, ReplicaId, ReplicaSet, Seq};
 
 /// What a node did in one turn.
 #[derive(Default)]
@@ -69,6 +69,8 @@ pub(super) struct Node {
     unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
     pub(super) twin: Option<Twin>,
+    /// Whom alone the first of two copies talks to and hears.
+    apart: Option<ReplicaSet>,
     pub(super) marks: Marks,
     signer: Signer,
     pub(super) rejected: u64,
@@ -114,6 +116,7 @@ impl Node {
             unsynced: Vec::new(),
             adversary: None,
             twin: None,
+            apart: None,
             marks: Marks::default(),
             signer,
             rejected: 0,
@@ -136,6 +139,30 @@ impl Node {
 
     pub(super) fn disconnect(&mut self, peer: Peer) {
         self.links.remove(&peer);
+    }
+
+    /// The two copies of a twin keep to their parts of the group from here on.
+    pub(super) fn split(&mut self, first: ReplicaSet, second: ReplicaSet) {
+        self.apart = Some(first);
+        if let Some(twin) = &mut self.twin {
+            twin.keep_to(second);
+        }
+    }
+
+    /// Whether the first copy, or the only one, hears a peer.
+    fn hears(&self, from: Peer) -> bool {
+        match (self.apart, from) {
+            (Some(side), Peer::Replica(id)) => side.contains(id),
+            _ => true,
+        }
+    }
+
+    /// Whom it reaches of those that it talks to.
+    fn reached(&self, to: To) -> Option<To> {
+        match (self.apart, to) {
+            (None, to) | (_, to @ To::Client(_)) => Some(to),
+            (Some(side), to) => within(to, side, self.opener.keyring.quorums.replicas().collect()),
+        }
     }
 
     pub(super) fn post(&mut self, mail: Mail) {
@@ -251,7 +278,9 @@ impl Node {
             if let Some(twin) = self.twin.as_mut().filter(|twin| twin.hears(from)) {
                 twin.node.post(mail.clone());
             }
-            self.post(mail);
+            if self.hears(from) {
+                self.post(mail);
+            }
         }
         true
     }
@@ -384,7 +413,9 @@ impl Node {
                     None => self.seal(to, &message, turn),
                     Some(mut adversary) => {
                         for (to, message) in adversary.on_send(to, message, &self.signer) {
-                            self.seal(to, &message, turn);
+                            if let Some(to) = self.reached(to) {
+                                self.seal(to, &message, turn);
+                            }
                         }
                         self.adversary = Some(adversary);
                     }
