@@ -673,6 +673,34 @@ impl Cluster {
         }
     }
 
+    /// Replicas, and the two copies of one of them, hear only who is in the same part. The last part is the
+    /// second copy's.
+    pub(super) fn split(&mut self, twin: ReplicaId, parts: &[u8]) {
+        self.network.mend_all();
+        let replicas: Vec<ReplicaId> = self.plan.quorums.replicas().collect();
+        let with = |part: u8| -> ReplicaSet {
+            let others = replicas.iter().copied().filter(|id| *id != twin);
+            others.filter(|id| parts[id.index()] == part).collect()
+        };
+        let (first, second) = (with(parts[twin.index()]), with(parts[replicas.len()]));
+        let meets = |id: ReplicaId| first.contains(id) || second.contains(id);
+        for a in replicas.iter().copied() {
+            for b in replicas.iter().copied().filter(|b| *b != a) {
+                let together = match (a == twin, b == twin) {
+                    (true, _) => meets(b),
+                    (_, true) => meets(a),
+                    _ => parts[a.index()] == parts[b.index()],
+                };
+                if !together {
+                    self.network.cut(Peer::Replica(a), Peer::Replica(b));
+                }
+            }
+        }
+        if let Some(node) = self.nodes[twin.index()].as_mut() {
+            node.split(first, second);
+        }
+    }
+
     pub(super) fn heal(&mut self) {
         self.frozen.clear();
         self.clocks.iter_mut().for_each(Clock::mend);

@@ -66,6 +66,10 @@ marks! {
     StateRepaired = "state repaired by transfer",
     /// A request that was executed already was answered from the table.
     DuplicateAnswered = "duplicate answered from the table",
+    /// Several requests of a client came in one frame.
+    RequestsTogether = "requests that shared a frame",
+    /// Several replies to a client left in one frame.
+    RepliesTogether = "replies that shared a frame",
     /// A replica could not verify a request.
     NeedSignature = "signature asked for",
     /// A view was entered with clients that must sign.

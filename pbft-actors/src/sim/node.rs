@@ -9,17 +9,17 @@ use super::mark::{Mark, Marks};
 use super::rng::Rng;
 use super::twin::Twin;
 use super::watch::{self, Step};
-use crate::adversary::Adversary;
-use crate::message::{Batch, Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::adversary::{Adversary, within};
+use crate::message::{Batch, Frame, Kind, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{
     Inbound, Journal, JournalStage, Mark as Written, ReplicaConfig, Roles, StoredState, route, save,
 };
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, Save,
-    Taken, To,
+    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Outbound, Post, Record,
+    Remembered, Save, Taken, To,
 };
-use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
+use crate::types::{LogId, Monotonic, Now, ReplicaId, ReplicaSet, Seq};
 
 /// What a node did in one turn.
 #[derive(Default)]
@@ -56,6 +56,8 @@ pub(super) struct Node {
     roles: Roles,
     mailboxes: [VecDeque<Mail>; 5],
     stage: JournalStage,
+    /// What this turn sends.
+    post: Post,
     pub(super) opener: Opener,
     links: BTreeMap<Peer, (LinkKeys, u64)>,
     rng: Rng,
@@ -67,6 +69,8 @@ pub(super) struct Node {
     unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
     pub(super) twin: Option<Twin>,
+    /// Whom alone the first of two copies talks to and hears.
+    apart: Option<ReplicaSet>,
     pub(super) marks: Marks,
     signer: Signer,
     pub(super) rejected: u64,
@@ -102,6 +106,7 @@ impl Node {
             roles,
             mailboxes: Default::default(),
             stage: JournalStage::default(),
+            post: Post::default(),
             opener,
             links: BTreeMap::new(),
             rng,
@@ -111,6 +116,7 @@ impl Node {
             unsynced: Vec::new(),
             adversary: None,
             twin: None,
+            apart: None,
             marks: Marks::default(),
             signer,
             rejected: 0,
@@ -133,6 +139,30 @@ impl Node {
 
     pub(super) fn disconnect(&mut self, peer: Peer) {
         self.links.remove(&peer);
+    }
+
+    /// The two copies of a twin keep to their parts of the group from here on.
+    pub(super) fn split(&mut self, first: ReplicaSet, second: ReplicaSet) {
+        self.apart = Some(first);
+        if let Some(twin) = &mut self.twin {
+            twin.keep_to(second);
+        }
+    }
+
+    /// Whether the first copy, or the only one, hears a peer.
+    fn hears(&self, from: Peer) -> bool {
+        match (self.apart, from) {
+            (Some(side), Peer::Replica(id)) => side.contains(id),
+            _ => true,
+        }
+    }
+
+    /// Whom it reaches of those that it talks to.
+    fn reached(&self, to: To) -> Option<To> {
+        match (self.apart, to) {
+            (None, to) | (_, to @ To::Client(_)) => Some(to),
+            (Some(side), to) => within(to, side, self.opener.keyring.quorums.replicas().collect()),
+        }
     }
 
     pub(super) fn post(&mut self, mail: Mail) {
@@ -233,8 +263,17 @@ impl Node {
         if let Some(adversary) = &mut self.adversary {
             adversary.on_hear(&opened);
         }
-        if let (Opened::Request(request), Some(adversary)) = (&opened, &mut self.adversary)
-            && !adversary.admits(request.id().client)
+        let client = match &opened {
+            Opened::Request(request) => Some(request.id().client),
+            Opened::Requests(requests, _) => requests.first().map(|request| request.id().client),
+            _ => None,
+        };
+        if let Opened::Requests(_, rejects) = &opened {
+            self.rejected += rejects.len() as u64;
+            self.marks.reach(Mark::RequestsTogether);
+        }
+        if let (Some(client), Some(adversary)) = (client, &mut self.adversary)
+            && !adversary.admits(client)
         {
             return true;
         }
@@ -244,7 +283,9 @@ impl Node {
             if let Some(twin) = self.twin.as_mut().filter(|twin| twin.hears(from)) {
                 twin.node.post(mail.clone());
             }
-            self.post(mail);
+            if self.hears(from) {
+                self.post(mail);
+            }
         }
         true
     }
@@ -288,6 +329,7 @@ impl Node {
             }
             self.adversary = Some(adversary);
         }
+        self.flush(turn);
     }
 
     /// The sync that was due returns: everything written so far is durable. False if the disk failed.
@@ -300,6 +342,7 @@ impl Node {
             return false;
         }
         self.on_durable(mark, turn);
+        self.flush(turn);
         true
     }
 
@@ -375,7 +418,9 @@ impl Node {
                     None => self.seal(to, &message, turn),
                     Some(mut adversary) => {
                         for (to, message) in adversary.on_send(to, message, &self.signer) {
-                            self.seal(to, &message, turn);
+                            if let Some(to) = self.reached(to) {
+                                self.seal(to, &message, turn);
+                            }
                         }
                         self.adversary = Some(adversary);
                     }
@@ -395,10 +440,17 @@ impl Node {
             To::Replicas(set) => set.iter().filter(|id| *id != self.own).map(Peer::Replica).collect(),
             To::Client(id) => vec![Peer::Client(id)],
         };
-        let payload = message.payload();
-        for peer in peers {
-            if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
-                turn.frames.push((peer, bytes));
+        self.post.of_replica(peers, message.clone());
+    }
+
+    /// What the turn sends, in as few frames as the carrier of the real sockets makes of it.
+    fn flush(&mut self, turn: &mut Turn) {
+        for Outbound { to, payload } in self.post.take() {
+            self.marks.reach_if(payload.kind() == Kind::Replies, Mark::RepliesTogether);
+            for peer in to {
+                if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
+                    turn.frames.push((peer, bytes));
+                }
             }
         }
     }

@@ -222,15 +222,14 @@ impl Orderer {
         if seq <= self.window.low() {
             return;
         }
-        let reached = self.is_kept_high();
         self.window = Window::new(seq, self.window.length());
         self.slots = self.slots.split_off(&seq.next());
         self.checkpoints = self.checkpoints.split_off(&seq);
         self.contested = self.contested.split_off(&seq.next());
         self.next_proposal = self.next_proposal.max(seq.next());
-        // What was kept above the old high water mark counts now.
-        let entering: Vec<Seq> = self.slots.range(..=reached).map(|(seq, _)| *seq).collect();
-        for seq in entering {
+        // What was kept above the old high water mark counts now, however far the window jumped.
+        let kept: Vec<Seq> = self.slots.keys().copied().collect();
+        for seq in kept {
             self.try_slot(now, seq, out);
         }
         self.try_displaced(out);

@@ -131,12 +131,15 @@ pub(super) fn answers(cluster: &mut Cluster, request: &Request) -> Vec<(ReplicaI
     let client = &cluster.clients[&BOB];
     let read = |(from, to, bytes): (Peer, Peer, bytes::Bytes)| {
         let (Peer::Replica(replica), true) = (from, to == Peer::Client(BOB)) else { return None };
-        match client.read(from, bytes)? {
-            Opened::Reply(reply) if reply.request == request.id() => match &reply.result {
-                ReplyResult::Full(outcome) => Some((replica, reply.seq, outcome.clone())),
-                ReplyResult::Digest(_) => None,
-            },
-            _ => None,
+        let replies = match client.read(from, bytes)? {
+            Opened::Reply(reply) => vec![reply],
+            Opened::Replies(replies) => replies,
+            _ => return None,
+        };
+        let reply = replies.into_iter().find(|reply| reply.request == request.id())?;
+        match &reply.result {
+            ReplyResult::Full(outcome) => Some((replica, reply.seq, outcome.clone())),
+            ReplyResult::Digest(_) => None,
         }
     };
     heard.into_iter().filter_map(read).collect()

@@ -347,3 +347,49 @@ fn what_was_chosen_above_the_window_is_voted_on_when_it_moves() {
     assert_eq!(effects(&mut backup, brings(0, 9, &batch)), []);
     assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), promise(1, 9, &batch));
 }
+
+/// n=4 seed 40000611: its window was behind, a backup prepared on its word and another one forgot.
+#[test]
+fn a_primary_promises_what_its_new_view_chose_beyond_its_own_window() {
+    let (mut primary, batch) = (orderer(1, 4), batch_of(1));
+    freeze(&mut primary, 1);
+    effects(&mut primary, OrdererInput::Gather { view: View(1), chosen: vec![(Seq(14), batch.digest())] });
+    effects(&mut primary, brings(2, 14, &batch));
+    let promised = Record::PrePrepared { view: View(1), seq: Seq(14), batch: batch.clone() };
+    let entered = effects(&mut primary, enters(1, 8, &[(14, batch.digest())]));
+    assert_eq!(entered.iter().filter(|effect| **effect == Effect::Persist(promised.clone())).count(), 1);
+    // A VIEW-CHANGE names nothing beyond the window of its sender.
+    assert_eq!(freeze(&mut primary, 2), fenced(2, frozen(2)));
+    effects(&mut primary, OrdererInput::Stable(Seq(8)));
+    let told = Frozen { stable: Seq(8), pre_prepared: vec![q(14, &batch, 1)], ..frozen(3) };
+    assert_eq!(freeze(&mut primary, 3), fenced(3, told));
+}
+
+#[test]
+fn a_backup_promises_nothing_beyond_its_window() {
+    let (mut backup, batch) = (orderer(2, 4), batch_of(1));
+    effects(&mut backup, enters(1, 8, &[(14, batch.digest())]));
+    let entered = effects(&mut backup, brings(1, 14, &batch));
+    assert_eq!(entered, []);
+    freeze(&mut backup, 2);
+    effects(&mut backup, OrdererInput::Stable(Seq(8)));
+    assert_eq!(freeze(&mut backup, 3), fenced(3, Frozen { stable: Seq(8), ..frozen(3) }));
+}
+
+#[test]
+fn promises_beyond_the_window_go_with_what_a_later_view_starts_from() {
+    let (mut primary, batch) = (orderer(1, 4), Arc::new(Batch::null()));
+    effects(&mut primary, enters(1, 8, &[(14, batch.digest())]));
+    effects(&mut primary, enters(2, 16, &[]));
+    effects(&mut primary, OrdererInput::Stable(Seq(8)));
+    assert_eq!(freeze(&mut primary, 3), fenced(3, Frozen { stable: Seq(8), ..frozen(3) }));
+}
+
+#[test]
+fn what_was_chosen_is_voted_on_however_far_the_window_jumps() {
+    let (mut backup, batch) = (orderer(2, 4), batch_of(1));
+    effects(&mut backup, enters(1, 8, &[(14, batch.digest())]));
+    effects(&mut backup, brings(1, 14, &batch));
+    let jumped = effects(&mut backup, OrdererInput::Stable(Seq(8)));
+    assert_eq!(jumped, promise(1, 14, &batch));
+}
