@@ -141,7 +141,11 @@ impl Gate for ClientGate {
         }
     }
 
-    fn disconnected(&self, _peer: Peer) {}
+    fn disconnected(&self, peer: Peer) {
+        if let Peer::Replica(replica) = peer {
+            self.client.do_send(Inputs(vec![ClientInput::LinkLost(replica)]));
+        }
+    }
 
     fn receive(&self, peer: Peer, frames: Vec<Frame>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {

@@ -103,8 +103,15 @@ impl SimClient {
         self.client.next_wake()
     }
 
-    pub(super) fn disconnect(&mut self, peer: Peer) {
-        self.links.remove(&peer);
+    pub(super) fn disconnect(
+        &mut self,
+        now: Monotonic,
+        replica: ReplicaId,
+        history: &mut [Record],
+    ) -> Vec<(Peer, Bytes)> {
+        self.links.remove(&Peer::Replica(replica));
+        let step = self.client.on_input(now, ClientInput::LinkLost(replica));
+        self.finish(now, step, history)
     }
 
     pub(super) fn connect(

@@ -17,6 +17,7 @@ pub(super) struct Outstanding {
     /// Whom to answer; none once the outcome was reported as unknown.
     pub(super) token: Option<u64>,
     deadline: Monotonic,
+    sent_at: Monotonic,
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
@@ -30,7 +31,8 @@ impl Outstanding {
         id: RequestId,
         answered_below: Timestamp,
         queued: Queued,
-        resend_at: Monotonic,
+        sent_at: Monotonic,
+        retry: Millis,
     ) -> Self {
         let RequestId { client, session, timestamp } = id;
         let Queued { token, operation, read_only, deadline } = queued;
@@ -39,7 +41,8 @@ impl Outstanding {
             digest: Digest::default(),
             token: Some(token),
             deadline,
-            resend_at,
+            sent_at,
+            resend_at: sent_at.plus(retry),
             wait: Millis(0),
             signed_at: None,
             postponed: false,
@@ -50,6 +53,21 @@ impl Outstanding {
     pub(super) fn id(&self) -> RequestId {
         let Operation { client, session, timestamp, .. } = self.operation;
         RequestId { client, session, timestamp }
+    }
+
+    /// When it was sent first.
+    pub(super) fn sent_at(&self) -> Monotonic {
+        self.sent_at
+    }
+
+    /// Whether a BUSY asked for some time.
+    pub(super) fn is_put_off(&self, now: Monotonic) -> bool {
+        self.postponed && now < self.resend_at
+    }
+
+    /// It goes to all, signed.
+    pub(super) fn note_signed(&mut self, now: Monotonic) {
+        self.signed_at = Some(now);
     }
 
     pub(super) fn next_wake(&self) -> Monotonic {
@@ -79,19 +97,20 @@ impl Outstanding {
 impl Client {
     pub(super) fn send_first(&mut self, sent: &mut Outstanding, step: &mut ClientStep) {
         sent.wait = self.config.tuning.retry;
-        let replier = ReplicaId((sent.operation.timestamp.0 % self.config.quorums.n() as u64) as u8);
-        let hints = Hints { full_reply: true, replier };
-        let request = if self.config.tuning.sign_all {
-            Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
-        } else {
-            Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints)
-        };
+        let request =
+            if self.config.tuning.sign_all { self.signed(sent) } else { self.authenticated(sent) };
         sent.digest = *request.digest();
         let primary = self.config.quorums.primary(self.view);
         step.sends.push((To::Replica(primary), Message::Request(request)));
     }
 
-    fn signed(&self, sent: &Outstanding) -> Request {
+    pub(super) fn authenticated(&self, sent: &Outstanding) -> Request {
+        let replier = ReplicaId((sent.operation.timestamp.0 % self.config.quorums.n() as u64) as u8);
+        let hints = Hints { full_reply: true, replier };
+        Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints)
+    }
+
+    pub(super) fn signed(&self, sent: &Outstanding) -> Request {
         let hints = Hints { full_reply: true, replier: ReplicaId(0) };
         Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
     }
@@ -176,12 +195,12 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::message::{Reply, ReplyResult};
 
     /// A client of a group of four with an open session and so many operations sent at time 0.
-    fn client_with(outstanding: u64) -> super::Client {
+    pub(in crate::roles::client) fn client_with(outstanding: u64) -> super::Client {
         let mut client = super::Client::new(ClientConfig {
             id: ClientId(1),
             identity: Identity::simulated([1; 32]),
@@ -213,6 +232,28 @@ mod tests {
         }
         assert_eq!(client.outstanding.iter().count() as u64, outstanding);
         client
+    }
+
+    /// Weak-many replicas answer what was sent under this timestamp.
+    pub(in crate::roles::client) fn answer(
+        client: &mut super::Client,
+        now: Monotonic,
+        timestamp: u64,
+        view: View,
+    ) {
+        for replica in 0..2 {
+            let Some(sent) = client.outstanding.get(Timestamp(timestamp)) else { return };
+            let reply = Reply {
+                view,
+                tentative: false,
+                request: sent.id(),
+                request_digest: sent.digest,
+                seq: Seq(2),
+                result: ReplyResult::Full(Outcome::Done(Bytes::new())),
+            };
+            let reply = Verified::own(Peer::Replica(ReplicaId(replica)), reply);
+            client.on_input(now, ClientInput::Reply(reply));
+        }
     }
 
     #[test]
