@@ -118,10 +118,8 @@ struct Target {
 
 impl Target {
     fn cluster(file: &Path, clients: u32, servers: Option<Processes>) -> Result<Self, Failure> {
-        let members = members(file, clients)?;
-        let replicas = members.first().map_or(0, |(_, member)| member.cluster.file.replicas.len());
-        let start = |(id, member)| Ok(client(id, member)?.recipient());
-        let clients = members.into_iter().map(start).collect::<Result<_, Failure>>()?;
+        let replicas = Cluster::load(file)?.file.replicas.len();
+        let clients = self::clients(file, clients)?;
         Ok(Self { name: "cluster", replicas, clients, servers })
     }
 
@@ -130,6 +128,11 @@ impl Target {
         let clients = members(file, clients)?.into_iter().map(start).collect::<Result<_, Failure>>()?;
         Ok(Self { name: "unreplicated", replicas: 1, clients, servers: Some(servers) })
     }
+}
+
+/// Starts the first clients of a cluster.
+pub(super) fn clients(file: &Path, clients: u32) -> Result<Vec<Recipient<InvokeMany>>, Failure> {
+    members(file, clients)?.into_iter().map(|(id, member)| Ok(client(id, member)?.recipient())).collect()
 }
 
 /// The first clients of a cluster: each has a connection of its own to every replica.
