@@ -138,7 +138,7 @@ impl SimClient {
         let Some((keys, _)) = self.links.get(&from) else { return Vec::new() };
         let opened = Frame::open(&keys.receive, bytes)
             .ok()
-            .and_then(|frame| self.opener.open(from, frame.kind, frame.body).ok());
+            .and_then(|frame| self.opener.open_frame(from, frame).ok());
         let input = match opened {
             Some(Opened::Reply(reply)) => ClientInput::Reply(reply),
             Some(Opened::NeedSignature(need)) => ClientInput::NeedSignature(need),
@@ -269,7 +269,7 @@ impl SimClient {
     pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
         let (keys, _) = self.links.get(&from)?;
         let frame = Frame::open(&keys.receive, bytes).ok()?;
-        self.opener.open(from, frame.kind, frame.body).ok()
+        self.opener.open_frame(from, frame).ok()
     }
 
     /// The session that is open.
