@@ -297,8 +297,7 @@ impl Client {
             let timestamp = self.next;
             self.next = timestamp.next();
             let id = RequestId { client: self.config.id, session, timestamp };
-            let mut sent =
-                Outstanding::new(id, lowest.min(timestamp), queued, now, self.config.tuning.retry);
+            let mut sent = Outstanding::new(id, lowest.min(timestamp), queued, now, self.config.tuning.retry);
             self.send_first(&mut sent, step);
             self.silence.on_sent(now, self.outstanding.lowest().is_some());
             self.note_due(sent.next_wake());

@@ -97,8 +97,7 @@ impl Outstanding {
 impl Client {
     pub(super) fn send_first(&mut self, sent: &mut Outstanding, step: &mut ClientStep) {
         sent.wait = self.config.tuning.retry;
-        let request =
-            if self.config.tuning.sign_all { self.signed(sent) } else { self.authenticated(sent) };
+        let request = if self.config.tuning.sign_all { self.signed(sent) } else { self.authenticated(sent) };
         sent.digest = *request.digest();
         let primary = self.config.quorums.primary(self.view);
         step.sends.push((To::Replica(primary), Message::Request(request)));

@@ -144,9 +144,9 @@ mod tests {
     #[test]
     fn as_long_as_others_are_answered_it_waits_for_its_own_time() {
         let mut client = waiting();
-        answer(&mut client, at(124), 22, View(0));
-        assert_eq!(tick(&mut client, 125), []);
-        assert_eq!(tick(&mut client, 149), [(To::Others, 21, true)]);
+        answer(&mut client, at(105), 22, View(0));
+        assert_eq!(tick(&mut client, 129), []);
+        assert_eq!(tick(&mut client, 130), [(To::Others, 21, true)]);
     }
 
     #[test]

@@ -68,8 +68,8 @@ fn every_sign_of_it_counts_from_there_on() {
     let need = Need { requests: vec![(digest(9), None)], again: true };
     for sign in [BatcherInput::Accepted(Seq(21)), executed(21, &[]), BatcherInput::Need(need)] {
         let mut backup = seen(1, 1, |_| {});
-        step(&mut backup, at(370), sign);
-        assert_eq!(suspected_at(&mut backup), 450);
+        step(&mut backup, at(320), sign);
+        assert_eq!(suspected_at(&mut backup), 400);
     }
 }
 
