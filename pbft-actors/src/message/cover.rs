@@ -147,11 +147,11 @@ impl<'de> Deserialize<'de> for Cores<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Batch, Choice};
     use crate::message::{
         BatchData, Hints, Operation, PrePrepare, RequestKeys, encode_batch_data, encode_pre_prepare,
         encode_requests,
     };
-    use crate::message::{Batch, Choice};
     use crate::types::{ClientId, ReplicaId, Seq, SessionId, Timestamp, View, Wall};
 
     fn request(timestamp: u64, length: usize) -> Request {
@@ -168,7 +168,8 @@ mod tests {
     }
 
     fn bodies() -> Vec<(Kind, Bytes, Vec<Request>)> {
-        let requests = vec![request(1, 10), request(2, 400), request(3, 227), request(4, 226), request(5, 999)];
+        let requests =
+            vec![request(1, 10), request(2, 400), request(3, 227), request(4, 226), request(5, 999)];
         let choice = Choice { time: Wall(1), seed: Digest::default(), extra: Bytes::from_static(&[7; 300]) };
         let batch = Batch::new(choice, requests.clone());
         let proposal = PrePrepare::of_batch(View(1), Seq(2), &batch);

@@ -74,6 +74,12 @@ impl Payload {
         self.body.len() + FRAME_OVERHEAD_BYTES
     }
 
+    /// The frame as its receiver opens it, where no link is between.
+    pub(crate) fn unsealed(&self) -> Frame {
+        let Self { kind, body, cover } = self.clone();
+        Frame { kind, counter: 0, body, known: cover.known }
+    }
+
     /// Appends the frame for one link to its write buffer.
     pub fn seal_into(&self, key: &MacKey, counter: u64, buffer: &mut BytesMut) {
         let header = header(self.kind as u8, counter);

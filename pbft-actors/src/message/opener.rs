@@ -330,7 +330,7 @@ impl Opener {
         digest_of: impl FnOnce(&[u8]) -> Digest,
     ) -> Result<Verified<Request>, Reject> {
         let kind = Kind::Requests;
-        let request = Request::decode_with(wire, digest_of).map_err(|error| Reject::Decode { kind, error })?;
+        let request = Request::decode(wire, digest_of).map_err(|error| Reject::Decode { kind, error })?;
         if request.is_signed() {
             return Err(Reject::Invalid(kind));
         }
@@ -340,7 +340,7 @@ impl Opener {
     /// A request whose proof is good.
     fn request(&self, body: Bytes, known: &KnownDigests) -> Result<Request, Reject> {
         let kind = Kind::Request;
-        let request = Request::decode_with(body.clone(), |core| known.digest_of(&body, core));
+        let request = Request::decode(body.clone(), |core| known.digest_of(&body, core));
         proven(request.map_err(|error| Reject::Decode { kind, error })?.checked(&self.keyring))
     }
 
@@ -350,7 +350,7 @@ impl Opener {
         check_batch_shape(kind, wire.choice.as_ref(), &wire.entries)?;
         let entry = |bytes: &Part| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
             Ok(digest) => Ok(Entry::Digest(Digest(digest))),
-            Err(_) => Request::decode_with(body.slice_ref(bytes), |core| known.digest_of(&body, core))
+            Err(_) => Request::decode(body.slice_ref(bytes), |core| known.digest_of(&body, core))
                 .map(|request| Entry::Inline(request.checked(&self.keyring)))
                 .map_err(|error| Reject::Decode { kind, error }),
         };
@@ -367,9 +367,8 @@ impl Opener {
         let kind = Kind::BatchData;
         let wire: BatchDataWire<'_> = decoded(kind, &body)?;
         check_batch_shape(kind, wire.choice.as_ref(), &wire.requests)?;
-        let decode = |bytes: &&Part| {
-            Request::decode_with(body.slice_ref(bytes), |core| known.digest_of(&body, core))
-        };
+        let decode =
+            |bytes: &&Part| Request::decode(body.slice_ref(bytes), |core| known.digest_of(&body, core));
         let requests = wire.requests.iter().map(decode).collect::<Result<_, _>>();
         let requests = requests.map_err(|error| Reject::Decode { kind, error })?;
         let batch = Batch::from_parts(wire.choice, requests).ok_or(Reject::Invalid(kind))?;

@@ -180,16 +180,8 @@ impl Request {
         Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Good, wire }))
     }
 
-    /// Decodes a request without looking at its proof.
-    pub(super) fn decode(wire: Bytes) -> Result<Self, DecodeError> {
-        Self::decode_with(wire, digest_of)
-    }
-
-    /// As [`Self::decode`], where the digest of its core may be known.
-    pub(super) fn decode_with(
-        wire: Bytes,
-        digest_of: impl FnOnce(&[u8]) -> Digest,
-    ) -> Result<Self, DecodeError> {
+    /// Decodes a request without looking at its proof; the digest of its core may be known.
+    pub(super) fn decode(wire: Bytes, digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<Self, DecodeError> {
         let Wire { core, macs, signature, hints } = codec::decode(&wire, BODY_BYTES_MAX)?;
         if !macs.is_empty() && !signature.is_empty() {
             return Err(DecodeError::Malformed("both MACs and a signature".to_owned()));

@@ -6,8 +6,8 @@ use super::{CheckpointerInput, ExecutorInput, Mail, SavedState, Taken};
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{
-    Batch, BatchData, Busy, Certificate, Checkpoint, Entry, Fetch, Kind, NeedSignature, NewView, NodeData, PageData,
-    Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
+    Batch, BatchData, Busy, Certificate, Checkpoint, Entry, Fetch, Kind, NeedSignature, NewView, NodeData,
+    PageData, Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
     encode_batch_data, encode_certificate, encode_pre_prepare,
 };
 use crate::ports::state::{Saved, Snapshot};

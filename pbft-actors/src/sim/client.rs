@@ -136,9 +136,8 @@ impl SimClient {
         history: &mut [Record],
     ) -> Vec<(Peer, Bytes)> {
         let Some((keys, _)) = self.links.get(&from) else { return Vec::new() };
-        let opened = Frame::open(&keys.receive, bytes)
-            .ok()
-            .and_then(|frame| self.opener.open_frame(from, frame).ok());
+        let opened =
+            Frame::open(&keys.receive, bytes).ok().and_then(|frame| self.opener.open_frame(from, frame).ok());
         let input = match opened {
             Some(Opened::Reply(reply)) => ClientInput::Reply(reply),
             Some(Opened::NeedSignature(need)) => ClientInput::NeedSignature(need),
