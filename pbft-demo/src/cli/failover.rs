@@ -79,6 +79,10 @@ fn print(found: &FailOvers, json: bool) {
     let FailOvers { min_ms, p50_ms, p90_ms, p99_ms, max_ms, .. } = found;
     let FailOvers { needless_views, acknowledged, unknown, value, .. } = found;
     println!("{kills} primaries of {replicas}, {how:?}, under {clients} x {outstanding} additions");
-    println!("ms to the next answer: min {min_ms:.0}, p50 {p50_ms:.0}, p90 {p90_ms:.0}, p99 {p99_ms:.0}, max {max_ms:.0}");
-    println!("{acknowledged} acknowledged, {unknown} unknown, value {value}; needless views {needless_views}");
+    println!(
+        "ms to the next answer: min {min_ms:.0}, p50 {p50_ms:.0}, p90 {p90_ms:.0}, p99 {p99_ms:.0}, max {max_ms:.0}"
+    );
+    println!(
+        "{acknowledged} acknowledged, {unknown} unknown, value {value}; needless views {needless_views}"
+    );
 }
