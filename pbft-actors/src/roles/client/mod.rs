@@ -234,12 +234,14 @@ impl Client {
             ClientInput::NeedSignature(need) => self.on_need_signature(now, &need, &mut step),
             ClientInput::Busy(busy) => self.on_busy(now, &busy),
             ClientInput::RequestKey { replica, epoch, key } => {
+                self.on_link(replica, true);
                 self.on_request_key(now, replica, epoch, key, &mut step);
             }
-            ClientInput::LinkLost(replica) => self.on_link_lost(now, replica, &mut step),
+            ClientInput::LinkLost(replica) => self.on_link(replica, false),
             ClientInput::Tick => self.on_tick(now, &mut step),
         }
         self.advance(now, &mut step);
+        self.try_go_round(now, &mut step);
         step
     }
 
@@ -297,7 +299,13 @@ impl Client {
             let timestamp = self.next;
             self.next = timestamp.next();
             let id = RequestId { client: self.config.id, session, timestamp };
-            let mut sent = Outstanding::new(id, lowest.min(timestamp), queued, now, self.config.tuning.retry);
+            let mut sent = Outstanding::new(
+                id,
+                lowest.min(timestamp),
+                queued,
+                (now, self.view),
+                self.config.tuning.retry,
+            );
             self.send_first(&mut sent, step);
             self.silence.on_sent(now, self.outstanding.lowest().is_some());
             self.note_due(sent.next_wake());
@@ -355,7 +363,12 @@ impl Client {
         let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else { return };
         let timestamp = reply.request.timestamp;
         let Some(sent) = self.outstanding.remove(timestamp) else { return };
-        self.silence.on_answered(now, sent.sent_at(), self.outstanding.lowest().is_some());
+        self.silence.on_answered(now, self.outstanding.lowest().is_some());
+        // What a view change took is not what is usual.
+        let (sent_at, view) = sent.sent();
+        if view == self.view {
+            self.silence.record(now, sent_at);
+        }
         let id = sent.id();
         let completion = match outcome {
             Outcome::Done(result) => Ok(Committed { id, seq, result }),

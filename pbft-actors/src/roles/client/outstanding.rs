@@ -17,7 +17,8 @@ pub(super) struct Outstanding {
     /// Whom to answer; none once the outcome was reported as unknown.
     pub(super) token: Option<u64>,
     deadline: Monotonic,
-    sent_at: Monotonic,
+    /// When, and in which view as far as is known, it was sent first.
+    sent: (Monotonic, View),
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
@@ -31,7 +32,7 @@ impl Outstanding {
         id: RequestId,
         answered_below: Timestamp,
         queued: Queued,
-        sent_at: Monotonic,
+        sent: (Monotonic, View),
         retry: Millis,
     ) -> Self {
         let RequestId { client, session, timestamp } = id;
@@ -41,8 +42,8 @@ impl Outstanding {
             digest: Digest::default(),
             token: Some(token),
             deadline,
-            sent_at,
-            resend_at: sent_at.plus(retry),
+            sent,
+            resend_at: sent.0.plus(retry),
             wait: Millis(0),
             signed_at: None,
             postponed: false,
@@ -55,9 +56,9 @@ impl Outstanding {
         RequestId { client, session, timestamp }
     }
 
-    /// When it was sent first.
-    pub(super) fn sent_at(&self) -> Monotonic {
-        self.sent_at
+    /// When, and in which view as far as is known, it was sent first.
+    pub(super) fn sent(&self) -> (Monotonic, View) {
+        self.sent
     }
 
     /// Whether a BUSY asked for some time.

@@ -7,8 +7,8 @@
 use super::*;
 use crate::roles::LongestWait;
 
-/// Patience, in longest latencies of late.
-const FACTOR: u64 = 3;
+/// Patience, in longest latencies of late. To ask in vain costs little.
+const FACTOR: u64 = 2;
 
 /// When something was answered last, and how long that takes as a rule.
 #[derive(Default)]
@@ -17,6 +17,10 @@ pub(super) struct Silence {
     since: Option<Monotonic>,
     /// Requests that went to all in this silence.
     asked: u32,
+    /// When one did last, in this silence or before.
+    asked_at: Option<Monotonic>,
+    /// There is no link to the primary.
+    cut_off: bool,
     longest: LongestWait,
 }
 
@@ -28,19 +32,30 @@ impl Silence {
         }
     }
 
-    /// A request that was sent at `sent` is answered; `waiting` says whether others are not.
-    pub(super) fn on_answered(&mut self, now: Monotonic, sent: Monotonic, waiting: bool) {
-        self.longest.record(now, now.micros_since(sent));
+    /// Something is answered; `waiting` says whether something else is not.
+    pub(super) fn on_answered(&mut self, now: Monotonic, waiting: bool) {
         self.since = waiting.then_some(now);
         self.asked = 0;
     }
 
+    /// How long an answer took.
+    pub(super) fn record(&mut self, now: Monotonic, sent: Monotonic) {
+        self.longest.record(now, now.micros_since(sent));
+    }
+
     /// When one goes to all; none where only its own time counts, or nothing waits.
     fn due(&self, tuning: &ClientTuning) -> Option<Monotonic> {
-        let patience = self.longest.micros()?.saturating_mul(FACTOR).max(tuning.retry_min.micros());
+        let usual = if self.cut_off { 0 } else { self.longest.micros()? };
+        let patience = usual.saturating_mul(FACTOR).max(tuning.retry_min.micros());
         // The first after one patience, the next after two more, and so on.
         let wait = patience.saturating_mul((1_u64 << self.asked.min(16)) * 2 - 1);
         (wait < tuning.retry.micros()).then_some(self.since?.plus_micros(wait))
+    }
+
+    /// Whether the newest may go to all at once: nobody else hears of it where the primary does not.
+    fn is_cut_off(&self, now: Monotonic, tuning: &ClientTuning) -> bool {
+        let rested = self.asked_at.is_none_or(|at| now >= at.plus(tuning.retry_min));
+        self.cut_off && self.asked == 0 && self.since.is_some() && rested
     }
 }
 
@@ -51,35 +66,43 @@ impl Client {
 
     pub(super) fn try_break_silence(&mut self, now: Monotonic, step: &mut ClientStep) {
         if self.silence_ends_at().is_some_and(|due| due <= now) {
-            self.ask_all(now, step);
+            let oldest = self.outstanding.iter().find(|(_, sent)| !sent.is_put_off(now));
+            self.ask_all(now, oldest.map(|(timestamp, _)| timestamp), step);
         }
     }
 
-    /// The link to a replica is gone. If it is the primary, the others hear of it at once.
-    pub(super) fn on_link_lost(&mut self, now: Monotonic, replica: ReplicaId, step: &mut ClientStep) {
-        let primary = self.config.quorums.primary(self.view);
-        // Once: a primary that comes and goes must not make this client sign all the time.
-        if replica == primary && self.silence.since.is_some() && self.silence.asked == 0 {
-            self.ask_all(now, step);
+    /// The link to a replica is gone, or there.
+    pub(super) fn on_link(&mut self, replica: ReplicaId, up: bool) {
+        if replica == self.config.quorums.primary(self.view) {
+            self.silence.cut_off = !up;
         }
     }
 
-    /// Sends the oldest request that no replica put off.
-    fn ask_all(&mut self, now: Monotonic, step: &mut ClientStep) {
+    /// Without a link to the primary the newest request goes to all: older ones may have been decided before
+    /// the link was lost. Not at anyone's pace: a primary that comes and goes must not make this
+    /// client sign all the time.
+    pub(super) fn try_go_round(&mut self, now: Monotonic, step: &mut ClientStep) {
+        if self.silence.is_cut_off(now, &self.config.tuning) {
+            let newest = self.outstanding.highest();
+            self.ask_all(now, newest, step);
+        }
+    }
+
+    fn ask_all(&mut self, now: Monotonic, timestamp: Option<Timestamp>, step: &mut ClientStep) {
         self.silence.asked += 1;
-        let oldest = self.outstanding.iter().find(|(_, sent)| !sent.is_put_off(now));
-        if let Some(timestamp) = oldest.map(|(timestamp, _)| timestamp)
-            && let Some(sent) = self.outstanding.get_mut(timestamp)
-        {
+        self.silence.asked_at = Some(now);
+        if let Some(sent) = timestamp.and_then(|timestamp| self.outstanding.get_mut(timestamp)) {
             sent.note_signed(now);
-            if let Some(sent) = self.outstanding.get(timestamp) {
-                step.sends.push((To::Others, Message::Request(self.signed(sent))));
-            }
+        }
+        if let Some(sent) = timestamp.and_then(|timestamp| self.outstanding.get(timestamp)) {
+            step.sends.push((To::Others, Message::Request(self.signed(sent))));
         }
     }
 
     /// The group is in another view: its primary may know of nothing that was sent to the one before.
     pub(super) fn on_new_primary(&mut self, step: &mut ClientStep) {
+        // What is known of links is of the one before.
+        self.silence.cut_off = false;
         // Each would be a signature; their own time brings them.
         if self.config.tuning.sign_all {
             return;
@@ -153,8 +176,16 @@ mod tests {
     fn where_answers_take_longer_it_is_silence_later() {
         let mut client = waiting();
         answer(&mut client, at(120), 21, View(0));
-        assert_eq!(tick(&mut client, 179), [], "three times 20 ms");
-        assert_eq!(tick(&mut client, 180), [(To::Others, 22, true)]);
+        assert_eq!(tick(&mut client, 159), [], "twice 20 ms");
+        assert_eq!(tick(&mut client, 160), [(To::Others, 22, true)]);
+    }
+
+    /// Or the next primary that dies would be waited for longer.
+    #[test]
+    fn what_waited_for_a_new_primary_is_not_usual() {
+        let mut client = waiting();
+        answer(&mut client, at(300), 21, View(1));
+        assert_eq!(tick(&mut client, 325), [(To::Others, 22, true)]);
     }
 
     #[test]
@@ -182,12 +213,30 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_link_to_the_primary_is_a_silence_at_once_and_only_once() {
+    fn without_a_link_to_the_primary_the_newest_goes_to_all_at_once_and_the_oldest_after_the_least_silence() {
         let mut client = waiting();
-        let mut lose = |id| requests(&client.on_input(at(101), ClientInput::LinkLost(ReplicaId(id))));
-        assert_eq!(lose(1), [], "a backup");
-        assert_eq!(lose(0), [(To::Others, 21, true)]);
-        assert_eq!(lose(0), []);
+        let link = |client: &mut Client, now, input| requests(&client.on_input(at(now), input));
+        assert_eq!(link(&mut client, 101, ClientInput::LinkLost(ReplicaId(1))), [], "a backup");
+        let lost = ClientInput::LinkLost(ReplicaId(0));
+        assert_eq!(link(&mut client, 101, lost.clone()), [(To::Others, 23, true)]);
+        assert_eq!(link(&mut client, 102, lost), [], "once");
+        assert_eq!(tick(&mut client, 175), [(To::Others, 21, true)]);
+    }
+
+    #[test]
+    fn where_the_newest_was_decided_before_the_next_one_goes_to_all_once_in_the_least_silence() {
+        let mut client = waiting();
+        client.on_input(at(101), ClientInput::LinkLost(ReplicaId(0)));
+        (21..=23).for_each(|timestamp| answer(&mut client, at(102), timestamp, View(0)));
+        let mut invoke = |now| {
+            let (operation, timeout) = (Bytes::from_static(b"op"), Millis(60_000));
+            let invoke = ClientInput::Invoke { token: now, operation, read_only: false, timeout };
+            requests(&client.on_input(at(now), invoke))
+        };
+        let to = To::Replica(ReplicaId(0));
+        assert_eq!(invoke(103), [(to, 24, false)]);
+        assert_eq!(invoke(126), [(to, 25, false), (To::Others, 25, true)]);
+        assert_eq!(invoke(127), [(to, 26, false)]);
     }
 
     #[test]
