@@ -7,6 +7,7 @@ use pbft_actors::types::ClientId;
 use pbft_net::{Tcp, TcpConfig};
 
 use super::{LoadArgs, UnreplicatedArgs, log, replica};
+use crate::ask::ask;
 use crate::config::{Cluster, KeyOwner, Member};
 use crate::load::local::{Local, Setup, unreplicated_member};
 use crate::load::{Figures, Load, Processes, connect, measure, table};
@@ -73,8 +74,18 @@ async fn load(args: &LoadArgs) -> Result<(), Failure> {
     }
     if !args.json {
         print!("{}", table(&all));
+        if let Some(local) = local.filter(|local| local.has_processes()) {
+            println!("\nview changes since the start: {}", view_changes(&local)?);
+        }
     }
     Ok(())
+}
+
+/// What overload must not lead to: the view of whoever went furthest.
+fn view_changes(local: &Local) -> Result<u64, Failure> {
+    let state = ask(&Cluster::load(&local.cluster_file())?.file);
+    let views = state.replicas.iter().filter_map(|replica| replica.report.as_ref());
+    Ok(views.map(|report| report.view).max().unwrap_or(0))
 }
 
 fn setup(args: &LoadArgs) -> Setup {

@@ -152,6 +152,11 @@ impl Local {
         }
     }
 
+    /// Whether replicas run as processes, which can be asked where they stand.
+    pub(crate) fn has_processes(&self) -> bool {
+        !self.children.0.is_empty() && !self.setup.in_process
+    }
+
     /// Starts the unreplicated server.
     ///
     /// # Errors
