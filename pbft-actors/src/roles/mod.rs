@@ -12,4 +12,4 @@ pub(crate) mod testing;
 pub(crate) mod view_changer;
 
 pub(crate) use rate_limit::RateLimit;
-pub(crate) use recent::LongestWait;
+pub(crate) use recent::UsualWait;

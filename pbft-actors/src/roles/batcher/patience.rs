@@ -2,15 +2,14 @@
 //!
 //! T is for a primary that serves others and not this request. One that is dead is found out sooner,
 //! because it serves nobody: every batch that is accepted or executed, and every dispute over one, is a
-//! sign of it. How long it is quiet as a rule is measured; patience is a multiple of the longest
-//! quiet time of late.
+//! sign of it. How long it is quiet as a rule is measured; patience is a multiple of that.
 
 use std::collections::VecDeque;
 
 use super::*;
-use crate::roles::LongestWait;
+use crate::roles::UsualWait;
 
-/// Patience, in longest waits of late.
+/// Patience, in usual waits.
 const FACTOR: u64 = 3;
 
 /// When the primary was seen, and how long that takes as a rule.
@@ -22,7 +21,7 @@ pub(super) struct Patience {
     accepted: VecDeque<(Seq, Monotonic)>,
     /// A batch that was accepted in this view is executed.
     progressed: bool,
-    longest: LongestWait,
+    usual: UsualWait,
 }
 
 impl Patience {
@@ -46,7 +45,7 @@ impl Patience {
     /// Something was seen of the primary, while something waited since `since`.
     pub(super) fn on_sign(&mut self, now: Monotonic, since: Option<Monotonic>) {
         if let Some(since) = since {
-            self.longest.record(now, now.micros_since(since.max(self.seen)));
+            self.usual.record(now, now.micros_since(since.max(self.seen)));
         }
         self.seen = now;
     }
@@ -60,7 +59,7 @@ impl Patience {
 
     pub(super) fn on_executed(&mut self, now: Monotonic, executed: Seq) {
         while let Some((_, since)) = self.accepted.pop_front_if(|(seq, _)| *seq <= executed) {
-            self.longest.record(now, now.micros_since(since));
+            self.usual.record(now, now.micros_since(since));
             self.progressed = true;
         }
     }
@@ -71,7 +70,7 @@ impl Patience {
         if !self.progressed || timeout != tuning.timeout {
             return None;
         }
-        let patience = self.longest.micros()?.saturating_mul(FACTOR).max(tuning.timeout_min.micros());
+        let patience = self.usual.micros()?.saturating_mul(FACTOR).max(tuning.timeout_min.micros());
         (patience < timeout.micros()).then_some(patience)
     }
 }

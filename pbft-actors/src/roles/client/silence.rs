@@ -5,9 +5,9 @@
 //! waits for its own time.
 
 use super::*;
-use crate::roles::LongestWait;
+use crate::roles::UsualWait;
 
-/// Patience, in longest latencies of late. To ask in vain costs little.
+/// Patience, in usual latencies. To ask in vain costs little.
 const FACTOR: u64 = 2;
 
 /// When something was answered last, and how long that takes as a rule.
@@ -21,7 +21,7 @@ pub(super) struct Silence {
     asked_at: Option<Monotonic>,
     /// There is no link to the primary.
     cut_off: bool,
-    longest: LongestWait,
+    usual: UsualWait,
 }
 
 impl Silence {
@@ -40,12 +40,12 @@ impl Silence {
 
     /// How long an answer took.
     pub(super) fn record(&mut self, now: Monotonic, sent: Monotonic) {
-        self.longest.record(now, now.micros_since(sent));
+        self.usual.record(now, now.micros_since(sent));
     }
 
     /// When one goes to all; none where only its own time counts, or nothing waits.
     fn due(&self, tuning: &ClientTuning) -> Option<Monotonic> {
-        let usual = if self.cut_off { 0 } else { self.longest.micros()? };
+        let usual = if self.cut_off { 0 } else { self.usual.micros()? };
         let patience = usual.saturating_mul(FACTOR).max(tuning.retry_min.micros());
         // The first after one patience, the next after two more, and so on.
         let wait = patience.saturating_mul((1_u64 << self.asked.min(16)) * 2 - 1);
@@ -176,8 +176,8 @@ mod tests {
     fn where_answers_take_longer_it_is_silence_later() {
         let mut client = waiting();
         answer(&mut client, at(120), 21, View(0));
-        assert_eq!(tick(&mut client, 159), [], "twice 20 ms");
-        assert_eq!(tick(&mut client, 160), [(To::Others, 22, true)]);
+        assert_eq!(tick(&mut client, 160), [], "twice 20 ms and a little");
+        assert_eq!(tick(&mut client, 161), [(To::Others, 22, true)]);
     }
 
     /// Or the next primary that dies would be waited for longer.
