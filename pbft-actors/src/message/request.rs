@@ -180,8 +180,8 @@ impl Request {
         Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Good, wire }))
     }
 
-    /// Decodes a request without looking at its proof.
-    pub(super) fn decode(wire: Bytes) -> Result<Self, DecodeError> {
+    /// Decodes a request without looking at its proof; the digest of its core may be known.
+    pub(super) fn decode(wire: Bytes, digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<Self, DecodeError> {
         let Wire { core, macs, signature, hints } = codec::decode(&wire, BODY_BYTES_MAX)?;
         if !macs.is_empty() && !signature.is_empty() {
             return Err(DecodeError::Malformed("both MACs and a signature".to_owned()));
@@ -198,11 +198,6 @@ impl Request {
             _ => Proof::Signature(wire.slice_ref(signature)),
         };
         Ok(Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Unchecked, wire })))
-    }
-
-    /// Decodes a request and checks its proof as the owner of `keyring`.
-    pub(super) fn open(wire: Bytes, keyring: &Keyring) -> Result<Self, DecodeError> {
-        Self::decode(wire).map(|request| request.checked(keyring))
     }
 
     /// A request that was only decoded, with its proof checked as the owner of `keyring`.
@@ -301,6 +296,11 @@ impl Request {
         &self.0.wire
     }
 
+    /// Length of what its digest is of.
+    pub(super) fn core_bytes(&self) -> usize {
+        CORE_BYTES + self.0.operation.operation.len()
+    }
+
     /// What a client with this id and window may have sent: `answered_below <= t < answered_below + w`.
     pub fn is_within(&self, window: u64) -> bool {
         let below = self.answered_below();
@@ -309,7 +309,13 @@ impl Request {
     }
 }
 
-fn digest_of(core: &[u8]) -> Digest {
+/// The core of an encoded request; none if it is no request.
+pub(super) fn core_of(wire: &[u8]) -> Option<&[u8]> {
+    codec::decode::<Wire<'_>>(wire, BODY_BYTES_MAX).ok().map(|wire| wire.core)
+}
+
+/// The digest of a request with this core.
+pub(super) fn digest_of(core: &[u8]) -> Digest {
     let mut hasher = Hasher::new("pbft request");
     hasher.part(core);
     hasher.finish()

@@ -183,6 +183,9 @@ fn hex(bytes: &[u8]) -> String {
 pub struct Tuning {
     /// T0: how long a request may wait before the primary is suspected, while nothing went wrong.
     pub timeout: Millis,
+    /// The least of that time after which a primary of which nothing at all is seen is suspected; more where
+    /// it is quiet for longer as a rule. From `timeout` on, `timeout` alone counts.
+    pub timeout_min: Millis,
     /// What T never exceeds, however often it doubled.
     pub timeout_max: Millis,
     /// How often a replica says where it stands.
@@ -213,6 +216,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             timeout: Millis(1_000),
+            timeout_min: Millis(80),
             timeout_max: Millis(60_000),
             status_interval: Millis(50),
             pipeline: 8,
@@ -239,6 +243,7 @@ impl Tuning {
             }
         };
         rule(self.timeout >= Millis(1), "timeout_ms", "is 0; at least 1");
+        rule(self.timeout_min >= Millis(1), "timeout_ms_min", "is 0; at least 1");
         rule(self.timeout_max >= self.timeout, "timeout_ms_max", "is below timeout_ms");
         rule(self.status_interval >= Millis(1), "status_interval_ms", "is 0; at least 1");
         rule(self.pipeline >= 1, "pipeline", "is 0; at least 1");

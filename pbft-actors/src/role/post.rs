@@ -63,7 +63,7 @@ impl Post {
             for some in bundles(&requests, bytes) {
                 let payload = match some {
                     [request] => Message::Request(request.clone()).payload(),
-                    some => Payload::new(Kind::Requests, encode_requests(some).into()),
+                    some => Payload::of_requests(Kind::Requests, encode_requests(some).into(), some.iter()),
                 };
                 outbound.push(Outbound { to: vec![Peer::Replica(to)], payload });
             }

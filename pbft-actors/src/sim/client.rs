@@ -106,8 +106,15 @@ impl SimClient {
         self.client.next_wake()
     }
 
-    pub(super) fn disconnect(&mut self, peer: Peer) {
-        self.links.remove(&peer);
+    pub(super) fn disconnect(
+        &mut self,
+        now: Monotonic,
+        replica: ReplicaId,
+        history: &mut [Record],
+    ) -> Vec<(Peer, Bytes)> {
+        self.links.remove(&Peer::Replica(replica));
+        self.input(now, ClientInput::LinkLost(replica), history);
+        self.flush()
     }
 
     pub(super) fn connect(
@@ -132,9 +139,8 @@ impl SimClient {
         history: &mut [Record],
     ) -> Vec<(Peer, Bytes)> {
         let Some((keys, _)) = self.links.get(&from) else { return Vec::new() };
-        let opened = Frame::open(&keys.receive, bytes)
-            .ok()
-            .and_then(|frame| self.opener.open(from, frame.kind, frame.body).ok());
+        let opened =
+            Frame::open(&keys.receive, bytes).ok().and_then(|frame| self.opener.open_frame(from, frame).ok());
         match opened {
             Some(Opened::Reply(reply)) => self.input(now, ClientInput::Reply(reply), history),
             Some(Opened::Replies(replies)) => {
@@ -260,7 +266,7 @@ impl SimClient {
     pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
         let (keys, _) = self.links.get(&from)?;
         let frame = Frame::open(&keys.receive, bytes).ok()?;
-        self.opener.open(from, frame.kind, frame.body).ok()
+        self.opener.open_frame(from, frame).ok()
     }
 
     /// The session that is open.

@@ -270,6 +270,8 @@ impl Cluster {
             client_window: self.plan.client_window,
             tuning: ClientTuning {
                 retry: Millis(100),
+                // As eager as the replicas, or not at all.
+                retry_min: self.plan.tuning.timeout_min,
                 retry_max: Millis(2_000),
                 sign_all: self.plan.sign_all,
                 digest_replies: self.plan.digest_replies,
@@ -646,8 +648,12 @@ impl Cluster {
         for node in self.nodes.iter_mut().flatten() {
             node.disconnect(Peer::Replica(replica));
         }
-        for client in self.clients.values_mut() {
-            client.disconnect(Peer::Replica(replica));
+        let ids: Vec<ClientId> = self.clients.keys().copied().collect();
+        for id in ids {
+            let now = Monotonic(self.now);
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let frames = client.disconnect(now, replica, &mut self.history);
+            self.carry(Peer::Client(id), frames);
         }
     }
 

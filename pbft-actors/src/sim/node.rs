@@ -255,7 +255,7 @@ impl Node {
             self.rejected += 1;
             return false;
         };
-        let Ok(opened) = self.opener.open(from, frame.kind, frame.body) else {
+        let Ok(opened) = self.opener.open_frame(from, frame) else {
             self.rejected += 1;
             self.marks.reach(Mark::MessageRefused);
             return false;

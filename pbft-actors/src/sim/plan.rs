@@ -77,6 +77,8 @@ impl Plan {
             result_bytes_per_client: *rng.pick(&[8, 64, 4_096]),
             tuning: Tuning {
                 timeout: Millis(*rng.pick(&[150, 300, 600])),
+                // From `timeout` on it is off.
+                timeout_min: Millis(*rng.pick(&[10, 40, 80, 600])),
                 timeout_max: Millis(5_000),
                 status_interval: Millis(*rng.pick(&[20, 50, 100])),
                 pipeline: *rng.pick(&[1, 2, 4, 8]),

@@ -46,6 +46,7 @@ pub struct AgreedSection {
 #[expect(missing_docs, reason = "each is the field of this name of `pbft_actors::ports::config::Tuning`")]
 pub struct TuningSection {
     pub timeout_ms: u64,
+    pub timeout_ms_min: u64,
     pub timeout_ms_max: u64,
     pub status_interval_ms: u64,
     pub pipeline: usize,
@@ -132,6 +133,7 @@ impl TuningSection {
     pub(super) fn tuning(&self) -> Tuning {
         Tuning {
             timeout: Millis(self.timeout_ms),
+            timeout_min: Millis(self.timeout_ms_min),
             timeout_max: Millis(self.timeout_ms_max),
             status_interval: Millis(self.status_interval_ms),
             pipeline: self.pipeline,
@@ -152,6 +154,7 @@ impl Default for TuningSection {
         let tuning = Tuning::default();
         Self {
             timeout_ms: tuning.timeout.0,
+            timeout_ms_min: tuning.timeout_min.0,
             timeout_ms_max: tuning.timeout_max.0,
             status_interval_ms: tuning.status_interval.0,
             pipeline: tuning.pipeline,

@@ -17,6 +17,8 @@ pub(super) struct Outstanding {
     /// Whom to answer; none once the outcome was reported as unknown.
     pub(super) token: Option<u64>,
     deadline: Monotonic,
+    /// When, and in which view as far as is known, it was sent first.
+    sent: (Monotonic, View),
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
@@ -34,7 +36,8 @@ impl Outstanding {
         id: RequestId,
         answered_below: Timestamp,
         queued: Queued,
-        resend_at: Monotonic,
+        sent: (Monotonic, View),
+        retry: Millis,
     ) -> Self {
         let RequestId { client, session, timestamp } = id;
         let Queued { token, operation, read_only, deadline } = queued;
@@ -43,7 +46,8 @@ impl Outstanding {
             digest: Digest::default(),
             token: Some(token),
             deadline,
-            resend_at,
+            sent,
+            resend_at: sent.0.plus(retry),
             wait: Millis(0),
             signed_at: None,
             unordered: false,
@@ -56,6 +60,21 @@ impl Outstanding {
     pub(super) fn id(&self) -> RequestId {
         let Operation { client, session, timestamp, .. } = self.operation;
         RequestId { client, session, timestamp }
+    }
+
+    /// When, and in which view as far as is known, it was sent first.
+    pub(super) fn sent(&self) -> (Monotonic, View) {
+        self.sent
+    }
+
+    /// Whether a BUSY asked for some time.
+    pub(super) fn is_put_off(&self, now: Monotonic) -> bool {
+        self.postponed && now < self.resend_at
+    }
+
+    /// It goes to all, signed.
+    pub(super) fn note_signed(&mut self, now: Monotonic) {
+        self.signed_at = Some(now);
     }
 
     pub(super) fn next_wake(&self) -> Monotonic {
@@ -86,6 +105,11 @@ impl Outstanding {
         self.unordered && !self.replies.may_agree(quorums)
     }
 
+    /// Whether it is a read that every replica answers from what it has executed.
+    pub(super) fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
     fn hints(&self) -> Hints {
         Hints { replier: self.replier, ordered: !self.unordered }
     }
@@ -96,11 +120,11 @@ impl Client {
         sent.wait = self.config.tuning.retry;
         sent.unordered = sent.operation.read_only && self.config.tuning.one_round_reads;
         sent.replier = self.replier(sent.operation.timestamp);
-        let hints = sent.hints();
+        let ClientConfig { identity, binding, .. } = &self.config;
         let request = if self.config.tuning.sign_all {
-            Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
+            Request::signed(sent.operation.clone(), identity, binding, sent.hints())
         } else {
-            Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints)
+            self.authenticated(sent)
         };
         sent.digest = *request.digest();
         let primary = self.config.quorums.primary(self.view);
@@ -116,24 +140,31 @@ impl Client {
         able.next().filter(|_| self.config.tuning.digest_replies)
     }
 
-    /// The form that cannot be refused: signed, ordered if it is a read, and answered in full by everyone.
-    fn signed(&mut self, sent: &mut Outstanding) -> Request {
+    pub(super) fn authenticated(&self, sent: &Outstanding) -> Request {
+        let keys = self.keys.iter().map(Option::as_ref);
+        Request::authenticated(sent.operation.clone(), keys, sent.hints())
+    }
+
+    /// Sends a request to all in the form that cannot be refused: signed, ordered if it is a read, and to
+    /// be answered in full by everyone.
+    pub(super) fn send_signed(&mut self, timestamp: Timestamp, step: &mut ClientStep) {
+        let ClientConfig { identity, binding, quorums, .. } = &self.config;
+        let Some(sent) = self.outstanding.get_mut(timestamp) else { return };
         sent.unordered = false;
-        if let Some(replier) =
-            sent.replier.take().filter(|_| sent.replies.lacks_only_full(self.config.quorums))
+        if let Some(replier) = sent.replier.take()
+            && sent.replies.lacks_only_full(*quorums)
         {
             self.silent.insert(replier);
         }
-        let hints = sent.hints();
-        Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
+        let request = Request::signed(sent.operation.clone(), identity, binding, sent.hints());
+        step.sends.push((To::Others, Message::Request(request)));
     }
 
     /// A read that could not be answered at once is ordered.
     pub(super) fn order(&mut self, now: Monotonic, timestamp: Timestamp, step: &mut ClientStep) {
         let Some(mut sent) = self.outstanding.remove(timestamp) else { return };
         sent.unordered = false;
-        let keys = self.keys.iter().map(Option::as_ref);
-        let request = Request::authenticated(sent.operation.clone(), keys, sent.hints());
+        let request = self.authenticated(&sent);
         let primary = self.config.quorums.primary(self.view);
         step.sends.push((To::Replica(primary), Message::Request(request)));
         sent.resend_at = now.plus(self.config.tuning.retry);
@@ -148,24 +179,26 @@ impl Client {
         let due: Vec<Timestamp> = due.map(|(at, _)| at).collect();
         let mut resends = if now >= self.resend_from { RESENDS_AT_ONCE_MAX } else { 0 };
         for timestamp in due {
-            let Some(mut sent) = self.outstanding.remove(timestamp) else { continue };
+            let Some(sent) = self.outstanding.get_mut(timestamp) else { continue };
             if sent.deadline <= now
                 && let Some(token) = sent.token.take()
             {
                 step.completions.push((token, Err(InvokeError::Unknown { id: sent.id() })));
             }
-            if sent.resend_at <= now && resends > 0 {
-                resends -= 1;
-                self.resend_from = now.plus(RESEND_PAUSE);
-                let request = self.signed(&mut sent);
-                step.sends.push((To::Others, Message::Request(request)));
+            let wait = sent.wait;
+            if sent.resend_at > now || resends == 0 {
+                continue;
+            }
+            resends -= 1;
+            self.resend_from = now.plus(RESEND_PAUSE);
+            self.send_signed(timestamp, step);
+            let resend_at = now.plus_micros(self.jittered(wait));
+            if let Some(sent) = self.outstanding.get_mut(timestamp) {
                 sent.signed_at = Some(now);
                 sent.postponed = false;
-                let wait = sent.wait;
                 sent.wait = Millis(wait.0.saturating_mul(2)).min(self.config.tuning.retry_max);
-                sent.resend_at = now.plus_micros(self.jittered(wait));
+                sent.resend_at = resend_at;
             }
-            self.outstanding.insert(timestamp, sent);
         }
     }
 
@@ -183,11 +216,7 @@ impl Client {
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;
-            if let Some(mut sent) = self.outstanding.remove(timestamp) {
-                let request = self.signed(&mut sent);
-                step.sends.push((To::Others, Message::Request(request)));
-                self.outstanding.insert(timestamp, sent);
-            }
+            self.send_signed(timestamp, step);
         }
     }
 
@@ -225,12 +254,12 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::message::{Reply, ReplyResult};
 
     /// A client of a group of four with an open session and so many operations sent at time 0.
-    fn client_with(outstanding: u64) -> super::Client {
+    pub(in crate::roles::client) fn client_with(outstanding: u64) -> super::Client {
         let mut client = super::Client::new(ClientConfig {
             id: ClientId(1),
             identity: Identity::simulated([1; 32]),
@@ -262,6 +291,28 @@ mod tests {
         }
         assert_eq!(client.outstanding.iter().count() as u64, outstanding);
         client
+    }
+
+    /// Weak-many replicas answer what was sent under this timestamp.
+    pub(in crate::roles::client) fn answer(
+        client: &mut super::Client,
+        now: Monotonic,
+        timestamp: u64,
+        view: View,
+    ) {
+        for replica in 0..2 {
+            let Some(sent) = client.outstanding.get_mut(Timestamp(timestamp)) else { return };
+            let reply = Reply {
+                view,
+                tentative: false,
+                request: sent.id(),
+                request_digest: sent.digest,
+                seq: Seq(2),
+                result: ReplyResult::Full(Outcome::Done(Bytes::new())),
+            };
+            let reply = Verified::own(Peer::Replica(ReplicaId(replica)), reply);
+            client.on_input(now, ClientInput::Reply(reply));
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl<T> Sent<T> {
         (!self.places.is_empty()).then_some(self.first)
     }
 
+    pub(super) fn highest(&self) -> Option<Timestamp> {
+        let last = self.places.len().checked_sub(1)? as u64;
+        Some(Timestamp(self.first.0 + last))
+    }
+
     /// Adds under a timestamp that is free, or was.
     pub(super) fn insert(&mut self, timestamp: Timestamp, sent: T) {
         if self.places.is_empty() {
@@ -102,6 +107,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(sent.lowest(), model.keys().next().copied());
+                prop_assert_eq!(sent.highest(), model.keys().next_back().copied());
                 prop_assert!(sent.iter().eq(model.iter().map(|(at, value)| (*at, value))));
             }
         }
