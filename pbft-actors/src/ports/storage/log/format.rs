@@ -83,6 +83,11 @@ pub(super) fn copy_at(index: u32) -> usize {
     COPIES_AT + index as usize * COPY_SLOT_BYTES
 }
 
+/// Copies that so many bytes have room for.
+pub(super) fn copies_in(segment: &[u8]) -> u32 {
+    u32::try_from(segment.len().saturating_sub(COPIES_AT) / COPY_SLOT_BYTES).unwrap_or(u32::MAX)
+}
+
 /// Where the groups begin.
 pub(super) fn groups_at(copies: u32) -> usize {
     copy_at(copies).next_multiple_of(BLOCK)

@@ -349,5 +349,7 @@ fn file_name(number: u64) -> String {
 }
 
 fn number_of(file: &str) -> Option<u64> {
-    u64::from_str_radix(file.strip_prefix("journal-")?, 16).ok()
+    let number = u64::from_str_radix(file.strip_prefix("journal-")?, 16).ok()?;
+    // Whatever else begins so is none of ours.
+    (file == file_name(number)).then_some(number)
 }

@@ -113,7 +113,7 @@ fn oldest_needed(segments: &[Scanned]) -> u64 {
 }
 
 fn is_gap(pair: &[Scanned]) -> bool {
-    pair[0].header.number + 1 != pair[1].header.number
+    pair[0].header.number.checked_add(1) != Some(pair[1].header.number)
 }
 
 /// Whether a file whose header is lost once held something.
@@ -174,7 +174,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
         };
         damage.groups += broken + group.ordinal.saturating_sub(ordinal) as usize;
         broken = usize::from(!whole);
-        ordinal = group.ordinal + 1;
+        ordinal = group.ordinal.saturating_add(1);
         begun |= whole || group.ordinal > 0;
         // Whatever came before a group was certain.
         oldest = if whole { stated.max(group.oldest) } else { stated };
@@ -184,7 +184,9 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
         offset += format::group_bytes(&group);
     }
     let mut copies: BTreeMap<u32, Copy> = BTreeMap::new();
-    for index in 0..header.copies {
+    // No number in the file makes this longer than the file.
+    let room = header.copies.min(format::copies_in(bytes));
+    for index in 0..room {
         if let Some(copy) = format::decode_copy(bytes, seed, index) {
             sync_mark = sync_mark.max(copy.first);
             copies.insert(index, copy);
@@ -193,7 +195,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
     let mut found = Vec::new();
     let mut next = 0;
     let mut lose = |from: u32, to: u32, found: &mut Vec<Found>| {
-        for index in from..to {
+        for index in from..to.min(room) {
             match copies.get(&index) {
                 Some(copy) => {
                     damage.bodies += 1;
@@ -208,7 +210,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
         let copy = match entry.copy {
             Some(index) => {
                 lose(next, index, &mut found);
-                next = index + 1;
+                next = index.saturating_add(1);
                 copies.get(&index).map(|copy| copy.bytes)
             }
             None => None,
@@ -218,6 +220,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
     let copied = copies.keys().next_back().map_or(0, |last| last + 1);
     let end = copied.max(sync_mark).max(next);
     lose(next, end, &mut found);
+    damage.hidden |= sync_mark > room;
     if broken > 0 {
         // It was certain if a later segment, or a copy of a later group, says so.
         if certain.is_some() {

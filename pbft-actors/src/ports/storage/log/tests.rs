@@ -368,3 +368,35 @@ fn bytes_that_look_like_a_group_of_another_seed_are_none() {
     let opened = read(&disk);
     assert_eq!((numbers(&opened), opened.damage.hidden), (vec![], false));
 }
+
+#[test]
+fn a_file_of_another_name_is_none_of_its_segments() {
+    let disk = MemoryDisk::new();
+    write(&mut start(&disk), (1..4).map(|number| entry(number, 10))).expect("a disk with room");
+    for name in ["journal-1", "journal-+000000000000009", "journal-00000000000000zz", "notes"] {
+        disk.clone().write_at(name, 0, b"not ours").expect("a disk with room");
+    }
+    let opened = read(&disk);
+    assert_eq!((numbers(&opened), opened.damage), (vec![1, 2, 3], Damage::default()));
+    assert!(disk.clone().list().expect("a disk that works").contains(&"journal-1".to_owned()));
+}
+
+/// The checksums are right: nothing but the numbers themselves says that they cannot be.
+#[test]
+fn numbers_that_no_file_has_room_for_are_damage_and_cost_no_time() {
+    for (copies, before, ordinal) in [(u32::MAX, 0, 0), (64, u32::MAX, 0), (64, 0, u32::MAX)] {
+        let disk = MemoryDisk::new();
+        let seed = 3;
+        for number in [u64::MAX - 1, u64::MAX] {
+            let header =
+                Header { version: format::VERSION, owner: OWNER, log: ID, number, seed, copies, before };
+            let group = format::encode_group(seed, ordinal, before, 0, &[entry(2, 10)]);
+            let file = file_name(number);
+            disk.clone().write_at(&file, 0, &header.encode()).expect("a disk with room");
+            let at = format::groups_at(copies.min(64)) as u64;
+            disk.clone().write_at(&file, at, &group).expect("a disk with room");
+        }
+        let opened = read(&disk);
+        assert_eq!(opened.damage.hidden, before == u32::MAX, "{copies} {before} {ordinal}");
+    }
+}
