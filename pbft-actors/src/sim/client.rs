@@ -176,6 +176,19 @@ impl SimClient {
         self.input(now, input, history);
     }
 
+    /// Invokes one operation of the simulator's own service.
+    #[cfg(test)]
+    pub(super) fn ask(
+        &mut self,
+        now: Monotonic,
+        behaviour: Behaviour,
+        id: u64,
+        history: &mut Vec<Record>,
+    ) -> Vec<(Peer, Bytes)> {
+        self.invoke(now, super::service::operation(id, behaviour), Some(behaviour), id, history);
+        self.flush()
+    }
+
     /// Invokes as many operations as may be outstanding.
     pub(super) fn work(
         &mut self,

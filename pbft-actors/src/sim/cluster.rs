@@ -892,6 +892,17 @@ impl Cluster {
         }
     }
 
+    /// A client asks for one operation, whatever else it has to do; its record is the last of the history.
+    #[cfg(test)]
+    pub(super) fn ask(&mut self, id: ClientId, behaviour: super::service::Behaviour) {
+        self.next_operation += 1;
+        let now = Monotonic(self.now);
+        if let Some(client) = self.clients.get_mut(&id) {
+            let frames = client.ask(now, behaviour, self.next_operation, &mut self.history);
+            self.after_client(id, frames);
+        }
+    }
+
     pub(super) fn clients_done(&self) -> bool {
         self.clients.values().all(SimClient::is_done)
     }

@@ -90,6 +90,16 @@ marks! {
     LieNoticed = "lie noticed",
     /// All replicas were without power at once.
     AllDown = "all replicas down at once",
+    /// A batch was executed before it was certain, and stayed or went.
+    TentativeReply = "tentative reply",
+    /// What was executed tentatively was taken back.
+    TentativeUndone = "tentative batch undone",
+    /// A read was answered without being ordered.
+    ReadAnswered = "read answered in one round trip",
+    /// A read waited for what was prepared when it came.
+    ReadWaited = "read that waited",
+    /// A result was sent by its digest.
+    DigestReply = "reply by digest",
     /// A frame came on a link that knew its keys and held no valid message.
     MessageRefused = "message refused",
 }

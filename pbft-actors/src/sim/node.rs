@@ -311,7 +311,10 @@ impl Node {
             let Some(mail) = mailboxes.nth(drawn).and_then(VecDeque::pop_front) else { continue };
             let step = Step::of(&mail);
             let turn_end = mail == Mail::Batcher(BatcherInput::TurnEnd);
+            let ahead = self.is_ahead().then(|| self.executed());
             let effects = self.roles.deliver(now, mail);
+            let undone = ahead.is_some_and(|executed| !self.is_ahead() && self.executed() == executed);
+            self.marks.reach_if(undone, Mark::TentativeUndone);
             // A turn that proposed something goes on; one that did not is over.
             ended = ended && effects.is_empty() || turn_end && effects.is_empty();
             watch::on_effects(step, &effects, &mut self.marks);

@@ -9,6 +9,7 @@ mod durable;
 mod links;
 mod memory;
 mod primaries;
+mod reads;
 mod regressions;
 mod transfer;
 mod votes;
