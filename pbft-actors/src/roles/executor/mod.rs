@@ -177,7 +177,13 @@ impl Executor {
             }
             match self.table.look_up(&request) {
                 Lookup::Admit => admitted.extend(self.reads.take_up(request)),
-                Lookup::Answer(executed) => self.reply(&request, &executed, out),
+                Lookup::Answer(executed) => {
+                    self.reply(&request, &executed, out);
+                    // What is tentative may go, and its primary may be dead: it still waits.
+                    if executed.seq > self.executed {
+                        admitted.push(request);
+                    }
+                }
                 Lookup::Expired(highest) => self.reply_expired(&request, highest, out),
                 Lookup::Refuse => {}
             }
