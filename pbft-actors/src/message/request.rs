@@ -46,7 +46,8 @@ pub struct RejoinOperation {
     pub target: Seq,
 }
 
-/// Wishes of the client that are no part of the request's identity.
+/// Wishes of the client that are no part of the request's identity. Its proof covers them, or a replica that passes
+/// the request on could have answers sent that help nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Hints {
     /// The one replica that sends a long result in full, the others its digest; none: all send it.
@@ -144,7 +145,8 @@ impl Request {
     pub fn signed(operation: Operation, identity: &Identity, binding: &Binding, hints: Hints) -> Self {
         let core = operation.core();
         let digest = digest_of(&core);
-        let signature = identity.sign(&signed_digest(Kind::Request, binding, &digest.0).0);
+        let covered = covered(&digest, hints);
+        let signature = identity.sign(&signed_digest(Kind::Request, binding, &covered).0);
         Self::assemble(operation, core, digest, Proof::Signature(Bytes::copy_from_slice(&signature.0)), hints)
     }
 
@@ -157,12 +159,13 @@ impl Request {
     ) -> Self {
         let core = operation.core();
         let digest = digest_of(&core);
+        let covered = covered(&digest, hints);
         let mut entries = Vec::with_capacity(keys.size_hint().0 * ENTRY_BYTES);
         for keys in keys {
             match keys.and_then(RequestKeys::newest) {
                 Some((epoch, key)) => {
                     entries.put_u32(epoch);
-                    entries.put_slice(&request_tag(key, &digest));
+                    entries.put_slice(&request_tag(key, &covered));
                 }
                 None => entries.put_bytes(0, ENTRY_BYTES),
             }
@@ -211,9 +214,10 @@ impl Request {
 
     fn check(&self, keyring: &Keyring) -> ProofState {
         let client = self.id().client;
+        let covered = covered(self.digest(), self.hints());
         match self.proof() {
             Proof::Signature(signature) => {
-                let signed = signed_digest(Kind::Request, &keyring.binding, &self.digest().0);
+                let signed = signed_digest(Kind::Request, &keyring.binding, &covered);
                 match keyring.public_key(Peer::Client(client)) {
                     Some(key) if key.verify(&signed.0, signature) => ProofState::Good,
                     Some(_) => ProofState::Bad,
@@ -232,7 +236,7 @@ impl Request {
                 };
                 let epoch = u32::from_be_bytes(*epoch);
                 match keyring.request_keys(client).and_then(|keys| keys.of_epoch(epoch)) {
-                    Some(key) if request_tag_is_good(key, self.digest(), tag) => ProofState::Good,
+                    Some(key) if request_tag_is_good(key, &covered, tag) => ProofState::Good,
                     Some(_) => ProofState::Bad,
                     None => ProofState::UnknownEpoch,
                 }
@@ -321,6 +325,16 @@ pub(super) fn digest_of(core: &[u8]) -> Digest {
     hasher.finish()
 }
 
+/// What a proof covers: the request, and what the client wishes for it.
+fn covered(digest: &Digest, hints: Hints) -> [u8; Digest::BYTES + 2] {
+    let mut covered = [0; Digest::BYTES + 2];
+    covered[..Digest::BYTES].copy_from_slice(&digest.0);
+    // No replica has this number.
+    covered[Digest::BYTES] = hints.replier.map_or(u8::MAX, |replier| replier.0);
+    covered[Digest::BYTES + 1] = hints.ordered.into();
+    covered
+}
+
 impl PartialEq for Request {
     fn eq(&self, other: &Self) -> bool {
         self.0.digest == other.0.digest && self.0.proof == other.0.proof
@@ -344,4 +358,42 @@ pub struct NeedSignature {
     pub client: ClientId,
     /// Which one.
     pub digest: Digest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::MacKey;
+    use crate::types::Quorums;
+
+    #[test]
+    fn a_proof_covers_what_the_client_wishes() {
+        let (identity, binding) = (Identity::simulated([9; 32]), Binding::default());
+        let replicas = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
+        let quorums = Quorums::new(4).expect("a group of four");
+        let mut keyring = Keyring::new(Peer::Replica(ReplicaId(1)), quorums, binding, replicas);
+        keyring.insert_client(ClientId(1), identity.public_key());
+        keyring.insert_request_key(ClientId(1), 1, MacKey::new([7; 32]));
+        let mut keys = RequestKeys::default();
+        keys.insert(1, MacKey::new([7; 32]));
+        let operation = Operation {
+            client: ClientId(1),
+            session: SessionId(1),
+            timestamp: Timestamp(1),
+            answered_below: Timestamp(1),
+            read_only: true,
+            operation: Bytes::from_static(b"read"),
+        };
+        let wished = Hints { replier: Some(ReplicaId(2)), ordered: false };
+        let by_macs = Request::authenticated(operation.clone(), (0..4).map(|_| Some(&keys)), wished);
+        let signed = Request::signed(operation.clone(), &identity, &binding, wished);
+        for request in [by_macs, signed] {
+            assert_eq!(request.check(&keyring), ProofState::Good);
+            for hints in [Hints { replier: None, ..wished }, Hints { ordered: true, ..wished }] {
+                let (proof, core) = (request.proof().clone(), operation.core());
+                let changed = Request::assemble(operation.clone(), core, *request.digest(), proof, hints);
+                assert_eq!(changed.check(&keyring), ProofState::Bad, "{hints:?}");
+            }
+        }
+    }
 }

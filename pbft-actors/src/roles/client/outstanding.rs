@@ -94,7 +94,9 @@ impl Outstanding {
         replica: ReplicaId,
         reply: &Reply,
     ) -> Option<(Seq, Outcome)> {
-        if reply.request_digest != self.digest {
+        // What was answered without a place in the order, and comes late, takes the place of no ordered one.
+        let late = reply.tentative && reply.seq == Seq::ZERO && !self.unordered;
+        if reply.request_digest != self.digest || late {
             return None;
         }
         self.replies.on_reply(quorums, replica, reply)
@@ -210,9 +212,9 @@ impl Client {
         step: &mut ClientStep,
     ) {
         let retry = self.config.tuning.retry;
-        let Some(sent) = self.outstanding.values_mut().find(|sent| sent.digest == need.digest) else {
-            return;
-        };
+        // A read has no need of a signature before its own time: every replica may ask, and one may lie.
+        let wanted = |sent: &&mut Outstanding| sent.digest == need.digest && !sent.unordered;
+        let Some(sent) = self.outstanding.values_mut().find(wanted) else { return };
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;

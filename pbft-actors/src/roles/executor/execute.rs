@@ -1,7 +1,7 @@
 //! Executing the committed prefix, batch by batch.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::thread;
 
 use bytes::Bytes;
 
@@ -144,7 +144,7 @@ pub(super) struct Done {
 }
 
 /// What a service's answer, or its panic, is to everyone.
-pub(super) fn outcome_of(result: thread::Result<Result<Bytes, Refusal>>) -> Outcome {
+pub(super) fn outcome_of(result: Result<Result<Bytes, Refusal>, Box<dyn Any + Send>>) -> Outcome {
     match result {
         Ok(Ok(result)) if result.len() > OPERATION_BYTES_MAX => {
             let detail = format!("{} bytes; at most {OPERATION_BYTES_MAX}", result.len());

@@ -203,6 +203,10 @@ impl Role for Executor {
         if let Err(part) = DamagedPart::catch(|| self.handle(input, out)) {
             // What was under way is given up; the state that is installed next replaces all of it.
             self.broken = true;
+            // It was interrupted in the middle of a batch, of which nothing must be answered.
+            if self.ahead.is_none() {
+                self.table.undo();
+            }
             out.tell(CheckpointerInput::Damaged(vec![part]));
         }
     }

@@ -1,7 +1,7 @@
 //! What clients are answered.
 
 use super::*;
-use crate::message::{Reply, ReplyResult};
+use crate::message::{ProofState, Reply, ReplyResult};
 use crate::role::{Message, To};
 use crate::types::SessionId;
 
@@ -35,7 +35,9 @@ impl Executor {
         tentative: bool,
         out: &mut Outbox<NoTimer>,
     ) {
-        let full = request.hints().replier.is_none_or(|replier| replier == self.config.own);
+        // Where the proof is not good here nobody knows whose wishes these are.
+        let wish = request.hints().replier.filter(|_| request.proof_state() == ProofState::Good);
+        let full = wish.is_none_or(|replier| replier == self.config.own);
         let result = if full || outcome.bytes() <= FULL_BYTES_MAX {
             ReplyResult::Full(outcome)
         } else {

@@ -201,7 +201,8 @@ impl Orderer {
     /// Reads must see what NEW-VIEW chose, and what is prepared here since.
     fn resume_reads(&mut self, prepared: Seq, out: &mut Outbox<NoTimer>) {
         let chosen = Seq(self.fresh_from.0 - 1);
-        out.tell(ExecutorInput::Resume(chosen.max(prepared)));
+        // What is stable has no promises any more, and the state may be older than that after a start.
+        out.tell(ExecutorInput::Resume(chosen.max(prepared).max(self.window.low())));
     }
 
     fn slot(&mut self, seq: Seq) -> &mut Slot {
