@@ -18,7 +18,7 @@ use crate::role::{Message, Outbound, Post, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
 #[cfg(test)]
 use crate::types::SessionId;
-use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
+use crate::types::{ClientId, Millis, Monotonic, ReplicaId, Seq};
 
 /// Operations that are not answered within this time are asked for again by their id.
 const INVOKE_TIMEOUT: Millis = Millis(20_000);
@@ -32,6 +32,16 @@ pub(super) struct Record {
     pub(super) behaviour: Option<Behaviour>,
     pub(super) invoked: Micros,
     pub(super) completed: Option<(Micros, Completion)>,
+}
+
+impl Record {
+    /// Where it was executed, as the client was told.
+    pub(super) fn seq(&self) -> Seq {
+        match &self.completed {
+            Some((_, Ok(committed))) => committed.seq,
+            _ => Seq::ZERO,
+        }
+    }
 }
 
 /// A running client.

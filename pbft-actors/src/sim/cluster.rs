@@ -923,7 +923,8 @@ impl Cluster {
     }
 
     /// At most f replicas are down for good; all others are there, vote and executed the same, nothing of it
-    /// tentatively.
+    /// tentatively, and all that clients were answered: what was answered as tentative may have been undone by
+    /// a view change that chose it again.
     pub(super) fn is_converged(&self) -> bool {
         let down = self.nodes.iter().filter(|node| node.is_none()).count();
         if down > self.plan.quorums.f() {
@@ -931,6 +932,7 @@ impl Cluster {
         }
         let highest = self.correct().map(Node::executed).max().unwrap_or_default();
         self.correct().all(|node| node.votes() && node.executed() == highest && !node.is_ahead())
+            && self.history.iter().all(|record| record.seq() <= highest)
     }
 
     pub(super) fn highest_executed(&self) -> Seq {
