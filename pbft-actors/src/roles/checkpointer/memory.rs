@@ -330,7 +330,9 @@ impl Checkpointer {
             return;
         }
         let until = rejoined.target.max(rejoined.seq);
-        if rejoined.log > self.config.signer.log {
+        // One of the same number, too: of each number the group lets in one.
+        let own = self.config.signer.log;
+        if rejoined.log != own && rejoined.log.number >= own.number {
             self.on_overtaken(rejoined.log, out);
         }
         if rejoined.log != self.config.signer.log {
