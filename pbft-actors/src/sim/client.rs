@@ -39,6 +39,7 @@ impl Record {
     pub(super) fn seq(&self) -> Seq {
         match &self.completed {
             Some((_, Ok(committed))) => committed.seq,
+            Some((_, Err(InvokeError::Refused { seq, .. } | InvokeError::ResultDropped { seq, .. }))) => *seq,
             _ => Seq::ZERO,
         }
     }

@@ -90,7 +90,7 @@ marks! {
     LieNoticed = "lie noticed",
     /// All replicas were without power at once.
     AllDown = "all replicas down at once",
-    /// A batch was executed before it was certain, and stayed or went.
+    /// A result was told before its batch was certain.
     TentativeReply = "tentative reply",
     /// What was executed tentatively was taken back.
     TentativeUndone = "tentative batch undone",

@@ -70,27 +70,23 @@ impl Replay {
         let mut spans: Vec<(Micros, Micros, u64)> = Vec::new();
         for record in history {
             let Some((completed, completion)) = &record.completed else { continue };
-            // A read that was not ordered has no place in the log.
-            if matches!(completion, Ok(committed) if committed.seq == Seq::ZERO) {
-                continue;
-            }
-            let (id, matches): (RequestId, &dyn Fn(&Executed) -> bool) = match completion {
-                Ok(committed) => (committed.id, &|executed| {
-                    executed.seq == committed.seq && executed.is(&Outcome::Done(committed.result.clone()))
-                }),
-                Err(InvokeError::Refused { id, refusal }) => {
-                    (*id, &|executed| executed.is(&Outcome::Refused(refusal.clone())))
+            let (id, seq, answer) = match completion {
+                Ok(committed) => (committed.id, committed.seq, Some(Outcome::Done(committed.result.clone()))),
+                Err(InvokeError::Refused { id, seq, refusal }) => {
+                    (*id, *seq, Some(Outcome::Refused(refusal.clone())))
                 }
-                Err(InvokeError::ResultDropped { id }) => (*id, &|_| true),
+                Err(InvokeError::ResultDropped { id, seq }) => (*id, *seq, None),
                 Err(_) => continue,
             };
+            // A read that was not ordered has no place in the log.
+            if seq == Seq::ZERO {
+                continue;
+            }
             match self.0.get(&id) {
-                // Where it was executed tentatively nobody was told, so the run may end before it is certain.
-                None if completion.is_err() => {}
                 None => {
                     return Err(format!("request {id} was answered {completion:?}, and nobody executed it"));
                 }
-                Some(executed) if matches(executed) => {
+                Some(executed) if executed.seq == seq && answer.is_none_or(|answer| executed.is(&answer)) => {
                     spans.push((record.invoked, *completed, executed.position));
                 }
                 Some(Executed { seq, result, .. }) => {

@@ -53,6 +53,7 @@ pub(super) struct Memory {
 #[derive(Default)]
 struct Kept {
     votes: BTreeSet<(VoteKind, Vote)>,
+    /// What it claimed its state to be, and the stable checkpoint.
     claimed: BTreeMap<Seq, Digest>,
     asked: View,
     stable: Seq,
@@ -95,6 +96,11 @@ impl Memory {
         self.kept.claimed.get(&seq).copied()
     }
 
+    /// What it claimed before its state on disk.
+    pub(super) fn claimed_below(&self, seq: Seq) -> impl Iterator<Item = Checkpoint> + '_ {
+        self.kept.claimed.range(..seq).map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest })
+    }
+
     /// The highest seq that it said to have executed, as far as the journal leads there; none until
     /// that is known. What the disk lost on the way is fetched while this replica votes.
     fn owed(&self) -> Option<Seq> {
@@ -131,6 +137,7 @@ impl Checkpointer {
         memory.oldest = remembered.peer_logs.clone();
         let kept = &mut memory.kept;
         kept.claimed = remembered.claimed.clone();
+        kept.claimed.extend(remembered.stable.map(|stable| (stable.seq, stable.digest)));
         kept.stable = remembered.stable.map_or(Seq::ZERO, |stable| stable.seq);
         kept.asked = remembered.asked.as_ref().map_or(View(0), |(view, _)| *view);
         for (seq, slot) in &remembered.slots {

@@ -73,8 +73,8 @@ impl Candidates {
         most + (quorums.n() - heard) >= quorums.quorum()
     }
 
-    /// Whether enough replicas say the same, and none of them what that is.
-    pub(super) fn lacks_only_full(&self, quorums: Quorums) -> bool {
+    /// Whether enough replicas say the same: a request that is still open then lacks the result itself.
+    pub(super) fn is_agreed(&self, quorums: Quorums) -> bool {
         self.0.iter().any(|candidate| candidate.is_enough(quorums))
     }
 

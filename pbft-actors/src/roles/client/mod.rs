@@ -45,6 +45,8 @@ pub enum InvokeError {
     Refused {
         /// The request's name.
         id: RequestId,
+        /// Where it was executed; 0 for a read that needed no place in the order.
+        seq: Seq,
         /// The service's refusal.
         refusal: Refusal,
     },
@@ -59,6 +61,8 @@ pub enum InvokeError {
     ResultDropped {
         /// The request's name.
         id: RequestId,
+        /// Where it was executed.
+        seq: Seq,
     },
     /// The group closed the session; it can no longer tell whether the request was executed.
     #[error("the session of request {id} was closed before its outcome was known")]
@@ -391,8 +395,8 @@ impl Client {
         let id = sent.id();
         let completion = match outcome {
             Outcome::Done(result) => Ok(Committed { id, seq, result }),
-            Outcome::Refused(refusal) => Err(InvokeError::Refused { id, refusal }),
-            Outcome::ResultDropped => Err(InvokeError::ResultDropped { id }),
+            Outcome::Refused(refusal) => Err(InvokeError::Refused { id, seq, refusal }),
+            Outcome::ResultDropped => Err(InvokeError::ResultDropped { id, seq }),
             Outcome::Opened | Outcome::SessionExpired { .. } => Err(InvokeError::SessionClosed { id }),
         };
         if matches!(outcome_of(&completion), Some(InvokeError::SessionClosed { .. })) {

@@ -154,7 +154,7 @@ impl Client {
         let Some(sent) = self.outstanding.get_mut(timestamp) else { return };
         sent.unordered = false;
         if let Some(replier) = sent.replier.take()
-            && sent.replies.lacks_only_full(*quorums)
+            && sent.replies.is_agreed(*quorums)
         {
             self.silent.insert(replier);
         }

@@ -258,8 +258,9 @@ impl Orderer {
         // Down, too: a replica that repairs its state executes again what it holds.
         self.delivered = seq;
         self.ahead = Seq::ZERO;
-        // The executor holds no older ones any more; the new one is told next.
-        self.checkpoints.clear();
+        // It executes again what led to later ones, and the new one is told next. Older ones stay: a
+        // quorum claimed the stable one, and if those who jump no longer list it, no view may start.
+        self.checkpoints.split_off(&seq);
         self.next_proposal = self.next_proposal.max(seq.next());
         self.drop_stable();
         self.try_deliver(out);

@@ -155,19 +155,22 @@ fn takes(orderer: &mut Orderer, seq: u64, number: u8) {
 }
 
 #[test]
-fn a_jump_forgets_the_own_checkpoints_from_before_it() {
+fn a_jump_keeps_the_checkpoints_below_it_and_replaces_those_above() {
     // Forward with a transfer, and down or in place with a repair.
-    for target in [4, 6, 8] {
+    for (target, below) in [(4, vec![0]), (6, vec![0, 4]), (8, vec![0, 4]), (12, vec![0, 4, 8])] {
         let mut backup = orderer(1, 4);
         for seq in [0, 4, 8] {
             takes(&mut backup, seq, 8);
         }
         effects(&mut backup, OrdererInput::Jumped(Seq(target)));
-        let mut between = backup.checkpoints.keys();
-        assert_eq!(between.next(), None, "{target}");
         takes(&mut backup, target, 9);
-        let checkpoints = vec![Checkpoint { seq: Seq(target), digest: digest(9) }];
-        assert_eq!(freeze(&mut backup, 1), fenced(1, Frozen { checkpoints, ..frozen(1) }), "{target}");
+        let mut listed: Vec<(u64, u8)> = below.iter().map(|seq| (*seq, 8)).collect();
+        // Beyond the window it is not listed.
+        listed.extend((target <= 8).then_some((target, 9)));
+        let checkpoints =
+            listed.iter().map(|(seq, number)| Checkpoint { seq: Seq(*seq), digest: digest(*number) });
+        let left = Frozen { checkpoints: checkpoints.collect(), ..frozen(1) };
+        assert_eq!(freeze(&mut backup, 1), fenced(1, left), "{target}");
     }
 }
 
