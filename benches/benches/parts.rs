@@ -34,7 +34,7 @@ fn parts(criterion: &mut Criterion) {
     let mut sealed = BytesMut::new();
     payload.seal_into(&key, 1, &mut sealed);
     let sealed = sealed.freeze();
-    let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+    let hints = Hints::default();
     let mut keys = RequestKeys::default();
     keys.insert(1, key.clone());
     let identity = Identity::ed25519(&[5; 32]).expect("32 bytes");

@@ -22,7 +22,7 @@ const FLOORS: [&[&str]; 10] = [
 const CARRIERS: usize = 8;
 
 /// Parts of one floor that must not know each other, each with what they share.
-const SIBLINGS: [(&str, &[&str]); 1] = [("roles", &["RateLimit", "rate_limit"])];
+const SIBLINGS: [(&str, &[&str]); 1] = [("roles", &["RateLimit", "rate_limit", "UsualWait", "recent"])];
 
 /// What gives a different answer from one run to the next. Found as whole words.
 const NONDETERMINISTIC: [&str; 19] = [

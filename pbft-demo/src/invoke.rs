@@ -69,7 +69,9 @@ mod tests {
             session: Default::default(),
             timestamp: Default::default(),
         };
-        assert!(explain(&InvokeError::Refused { id, refusal }).cure.contains("add less"));
+        assert!(
+            explain(&InvokeError::Refused { id, seq: Default::default(), refusal }).cure.contains("add less")
+        );
         assert!(explain(&InvokeError::Unknown { id }).cure.contains("twice"));
     }
 }

@@ -35,6 +35,9 @@ fn the_words_of_each_command_are_known() {
     parse("pbft-demo replica --config d/cluster.toml --id 3 --data x --memory");
     parse("pbft-demo status --config d/cluster.toml --json");
     parse("pbft-demo counter --config c list");
+    parse(
+        "pbft-demo fail-over --how silence --kills 3 --replicas 7 --memory --clients 2 --outstanding 8 --json",
+    );
     let Some(Command::Counter(args)) =
         parse("pbft-demo counter --config c --client 2 add apples -3 --timeout 0.5").command
     else {

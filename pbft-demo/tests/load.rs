@@ -71,3 +71,16 @@ fn one_cluster_must_be_named_and_only_one() {
         assert_eq!(demo().arg("load").args(arguments).output().expect("it runs").status.code(), Some(2));
     }
 }
+
+#[test]
+fn a_primary_that_ends_under_load_costs_no_operation() {
+    for how in ["kill", "silence"] {
+        let arguments =
+            ["fail-over", "--memory", "--kills", "1", "--outstanding", "4", "--json", "--how", how];
+        let output = demo().args(arguments).output().expect("it runs");
+        assert!(output.status.success(), "{how}: {}", text(&output.stderr));
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&found["how"], &found["kills"]), (&how.into(), &1.into()), "{found}");
+        assert!(found["acknowledged"].as_u64() > Some(0) && found["p50_ms"].as_f64() > Some(0.0), "{found}");
+    }
+}

@@ -365,7 +365,7 @@ async fn an_unknown_kind_is_counted_and_ignored() {
     assert_eq!(zero.frames(client(1), 1).await[0].body[..], [7]);
 
     let another_version = {
-        let mut bytes = header(2, 1, 3);
+        let mut bytes = header(3, 1, 3);
         seal(&stranger, &mut bytes);
         prefixed(&bytes)
     };
@@ -375,7 +375,7 @@ async fn an_unknown_kind_is_counted_and_ignored() {
 }
 
 fn of_kind(stranger: &Stranger, kind: u8, counter: u64) -> Vec<u8> {
-    let mut bytes = header(1, kind, counter);
+    let mut bytes = header(2, kind, counter);
     seal(stranger, &mut bytes);
     prefixed(&bytes)
 }
@@ -387,7 +387,8 @@ fn header(version: u8, kind: u8, counter: u64) -> Vec<u8> {
 /// Adds the tag over a header and an empty body.
 fn seal(stranger: &Stranger, bytes: &mut Vec<u8>) {
     let digest = pbft_actors::crypto::Digest::of(&[]);
-    let tag = stranger.established.keys.send.tag(&[bytes, &digest.0]);
+    // All bytes of the body are hashed as they are: form 0.
+    let tag = stranger.established.keys.send.tag(&[bytes, &digest.0, &[0]]);
     bytes.extend_from_slice(&tag);
 }
 

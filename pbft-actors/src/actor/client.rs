@@ -12,11 +12,10 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Told, Waiter};
 use super::builder::{ClientBuilder, GroupConfig, NotChosen};
 use super::clock;
-use super::post::Post;
 use super::transport::Outlet;
 use crate::crypto::Identity;
 use crate::message::Peer;
-use crate::role::{Message, To};
+use crate::role::{Post, To};
 use crate::roles::client::{self as role, ClientInput, ClientStep, Committed, InvokeError};
 use crate::types::{ClientId, Millis, Monotonic, Quorums, RequestId};
 
@@ -151,19 +150,13 @@ impl Client {
 
     fn apply(&mut self, step: ClientStep) {
         for (to, message) in step.sends {
-            match (to, message) {
-                (To::Replica(id), Message::Request(request)) if !request.is_signed() => {
-                    self.post.request(id, request);
-                }
-                (To::Replica(id), message) => self.post.add(vec![Peer::Replica(id)], message),
-                (To::Replicas(set), message) => {
-                    self.post.add(set.iter().map(Peer::Replica).collect(), message);
-                }
-                (To::Others, message) => {
-                    self.post.add(self.quorums.replicas().map(Peer::Replica).collect(), message);
-                }
-                (To::Client(_), _) => {}
-            }
+            let to = match to {
+                To::Replica(id) => vec![Peer::Replica(id)],
+                To::Replicas(set) => set.iter().map(Peer::Replica).collect(),
+                To::Others => self.quorums.replicas().map(Peer::Replica).collect(),
+                To::Client(_) => continue,
+            };
+            self.post.of_client(to, message);
         }
         for (token, completion) in step.completions {
             if let Some(waiter) = self.waiting.try_remove(token as usize) {

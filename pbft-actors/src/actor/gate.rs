@@ -51,7 +51,7 @@ impl ReplicaGate {
         let mut inbound = Inbound::default();
         let opener = self.opener.read().unwrap_or_else(PoisonError::into_inner);
         for frame in frames {
-            match opener.open(peer, frame.kind, frame.body) {
+            match opener.open_frame(peer, frame) {
                 Ok(opened) => {
                     if let Opened::Requests(_, rejects) = &opened {
                         rejects.iter().for_each(|reject| self.rejections.count(Some(peer), reject.name()));
@@ -141,13 +141,17 @@ impl Gate for ClientGate {
         }
     }
 
-    fn disconnected(&self, _peer: Peer) {}
+    fn disconnected(&self, peer: Peer) {
+        if let Peer::Replica(replica) = peer {
+            self.client.do_send(Inputs(vec![ClientInput::LinkLost(replica)]));
+        }
+    }
 
     fn receive(&self, peer: Peer, frames: Vec<Frame>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let mut inputs = Vec::with_capacity(frames.len());
             for frame in frames {
-                match self.opener.open(peer, frame.kind, frame.body) {
+                match self.opener.open_frame(peer, frame) {
                     Ok(Opened::Reply(reply)) => inputs.push(ClientInput::Reply(reply)),
                     Ok(Opened::Replies(replies)) => {
                         inputs.extend(replies.into_iter().map(ClientInput::Reply));

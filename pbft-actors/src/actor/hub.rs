@@ -4,7 +4,6 @@
 use actix::prelude::*;
 
 use super::digester::{Digested, Digester};
-use super::post::Post;
 use super::replica::{Down, Events, Replica};
 use super::role_actor::{InFlight, Mails};
 use super::transport::Outlet;
@@ -12,7 +11,7 @@ use super::writer::{Durable, StateDamaged, StateSaved, Writers};
 use crate::message::Peer;
 use crate::replica::JournalStage;
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, Message, OrdererInput, To,
+    BatcherInput, CheckpointerInput, Effect, Event, ExecutorInput, Mail, OrdererInput, Post, To,
     ViewChangerInput,
 };
 use crate::types::{Quorums, ReplicaId};
@@ -146,10 +145,9 @@ impl Hub {
                 },
                 Effect::Event(event) => self.events.push(event),
                 Effect::Tell(mail) => self.sort(mail),
-                Effect::Send(To::Client(to), Message::Reply(reply)) => self.post.reply(to, reply),
                 Effect::Send(to, message) => {
                     let to = self.peers(to);
-                    self.post.add(to, message);
+                    self.post.of_replica(to, message);
                 }
             }
         }

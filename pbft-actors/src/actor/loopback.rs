@@ -112,8 +112,7 @@ impl Outlet for LoopbackOutlet {
         let mut by_peer: BTreeMap<Peer, Vec<Frame>> = BTreeMap::new();
         for message in messages {
             for peer in message.to {
-                let frame =
-                    Frame { kind: message.payload.kind(), counter: 0, body: message.payload.body().clone() };
+                let frame = message.payload.unsealed();
                 by_peer.entry(peer).or_default().push(frame);
             }
         }

@@ -13,7 +13,6 @@ mod inspect;
 mod loopback;
 #[cfg(feature = "measure")]
 pub mod measure;
-mod post;
 mod replica;
 mod role_actor;
 mod storage;

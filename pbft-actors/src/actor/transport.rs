@@ -7,18 +7,10 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::crypto::{Identity, MacKey};
-use crate::message::{Frame, Payload, Peer};
+use crate::message::{Frame, Peer};
 use crate::ports::config::Agreed;
+pub use crate::role::Outbound;
 use crate::types::LogId;
-
-/// A message for one or more peers, encoded once.
-#[derive(Clone, Debug)]
-pub struct Outbound {
-    /// The peers; never this node itself.
-    pub to: Vec<Peer>,
-    /// The message.
-    pub payload: Payload,
-}
 
 /// What a handshake established.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use crate::types::{ClientId, Now, ReplicaSet};
 pub(crate) use delay::{Slow, Stale};
 pub(crate) use forge::{Echoes, Forges};
 pub(crate) use liar::{Liar, Lie};
-pub(crate) use mutate::Mutates;
+pub(crate) use mutate::{Change, Mutates, Mutation};
 pub(crate) use partial::{Mute, Partial, Unfair};
 pub(crate) use two_faced::{Conspiracy, Face, TwoFaced};
 pub(crate) use views::{BadNewView, ViewClimber};

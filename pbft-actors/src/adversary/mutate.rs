@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::codec;
@@ -10,23 +10,69 @@ use crate::message::{BatchData, Kind, PrePrepare};
 /// Older encodings that are kept of each kind, to take values from.
 const OLDER_MAX: usize = 8;
 
+/// What becomes of a field. What is no number is another one either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// One more.
+    More,
+    /// One less.
+    Less,
+    /// What it was in an older message.
+    Older,
+}
+
+/// A change of one field of one kind of message, while a round lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Mutation {
+    /// Microseconds at which the round begins.
+    pub(crate) from: u64,
+    /// Microseconds at which it is over.
+    pub(crate) until: u64,
+    pub(crate) kind: Kind,
+    /// Counts the fields of the encoded message; one with fewer begins anew.
+    pub(crate) leaf: u64,
+    pub(crate) change: Change,
+}
+
+/// What to change.
+enum Choice {
+    Drawn { draws: Draws, one_in: u64 },
+    Rounds(Vec<Mutation>),
+}
+
 /// Changes one field of what it says: by one, to what it was in an older message, or by one bit.
 ///
 /// It knows nothing of what the fields mean: it takes the encoded message apart, changes one leaf, and
 /// signs the result where the message is its own to sign.
 pub(crate) struct Mutates {
     everyone: ReplicaSet,
-    one_in: u64,
     /// Whether each peer is told something else.
     each_peer: bool,
-    draws: Draws,
+    choice: Choice,
+    /// When it was last told the time.
+    now: u64,
     older: BTreeMap<Kind, VecDeque<Vec<u8>>>,
 }
 
 impl Mutates {
     /// Changes one in so many messages.
     pub(crate) fn new(everyone: ReplicaSet, seed: u64, one_in: u64, each_peer: bool) -> Self {
-        Self { everyone, one_in, each_peer, draws: Draws::new(seed), older: BTreeMap::new() }
+        let choice = Choice::Drawn { draws: Draws::new(seed), one_in };
+        Self { everyone, each_peer, choice, now: 0, older: BTreeMap::new() }
+    }
+
+    /// Changes what it is told to change.
+    pub(crate) fn in_rounds(everyone: ReplicaSet, mutations: Vec<Mutation>) -> Self {
+        let choice = Choice::Rounds(mutations);
+        Self { everyone, each_peer: false, choice, now: 0, older: BTreeMap::new() }
+    }
+
+    /// Whether a message of this kind is changed now.
+    fn changes(&mut self, kind: Kind) -> bool {
+        match &mut self.choice {
+            Choice::Drawn { draws, one_in } => draws.below(*one_in) == 0,
+            Choice::Rounds(mutations) => mutations.iter().any(|mutation| mutation.is_due(kind, self.now)),
+        }
     }
 
     fn one(&mut self, message: Message, signer: &Signer) -> Message {
@@ -69,19 +115,35 @@ impl Mutates {
     fn value<M: Serialize + DeserializeOwned>(&mut self, kind: Kind, value: M) -> M {
         let bytes = codec::encode(&value);
         let older = self.older.entry(kind).or_default();
-        let from = older.get(self.draws.below(OLDER_MAX as u64) as usize).cloned();
-        older.push_back(bytes.clone());
+        let (leaf, change, age) = match &mut self.choice {
+            Choice::Drawn { draws, .. } => {
+                let change = [Change::More, Change::Less, Change::Older][draws.below(3) as usize];
+                (draws.below(1 << 32), change, draws.below(OLDER_MAX as u64) as usize)
+            }
+            Choice::Rounds(mutations) => {
+                let due = mutations.iter().find(|mutation| mutation.is_due(kind, self.now));
+                let Some(Mutation { leaf, change, .. }) = due.copied() else { return value };
+                (leaf, change, 0)
+            }
+        };
+        let changed = mutated(&bytes, older.get(age).map(Vec::as_slice), leaf, change);
+        older.push_back(bytes);
         if older.len() > OLDER_MAX {
             older.pop_front();
         }
-        let changed = mutated(&bytes, from.as_deref(), &mut self.draws);
         changed.and_then(|bytes| codec::decode(&bytes, bytes.len()).ok()).unwrap_or(value)
+    }
+}
+
+impl Mutation {
+    fn is_due(&self, kind: Kind, now: u64) -> bool {
+        self.kind == kind && self.from <= now && now < self.until
     }
 }
 
 impl Adversary for Mutates {
     fn on_send(&mut self, to: To, message: Message, signer: &Signer) -> Vec<(To, Message)> {
-        if self.draws.below(self.one_in) != 0 {
+        if !self.changes(message.kind()) {
             return vec![(to, message)];
         }
         let peers = within(to, self.everyone, self.everyone);
@@ -93,6 +155,11 @@ impl Adversary for Mutates {
             _ => vec![(to, self.one(message, signer))],
         }
     }
+
+    fn on_tick(&mut self, now: Now, _signer: &Signer) -> Vec<(To, Message)> {
+        self.now = now.monotonic.0;
+        Vec::new()
+    }
 }
 
 /// A leaf of an encoded value.
@@ -103,23 +170,20 @@ enum Leaf {
     Flag(bool),
 }
 
-/// A copy of an encoded value in which one leaf is another one.
-fn mutated(bytes: &[u8], older: Option<&[u8]>, draws: &mut Draws) -> Option<Vec<u8>> {
+/// A copy of an encoded value in which one leaf is another one. What it was in an older value of another
+/// shape is not known, and nothing changes.
+fn mutated(bytes: &[u8], older: Option<&[u8]>, leaf: u64, change: Change) -> Option<Vec<u8>> {
     let leaves = leaves(bytes)?;
-    if leaves.is_empty() {
-        return None;
-    }
-    let index = draws.below(leaves.len() as u64) as usize;
+    let index = leaf.checked_rem(leaves.len() as u64)? as usize;
     let (start, end, leaf) = leaves[index].clone();
-    let former = older.and_then(|older| {
-        let (start, end, former) = self::leaves(older)?.get(index).cloned()?;
-        let alike = std::mem::discriminant(&former) == std::mem::discriminant(&leaf);
-        alike.then(|| older[start..end].to_vec())
-    });
-    let new = match (leaf, former) {
-        (_, Some(former)) if draws.below(3) == 0 => former,
-        (Leaf::Number(number), _) if draws.below(2) == 0 => codec::encode(&number.wrapping_add(1)),
-        (Leaf::Number(number), _) => codec::encode(&number.saturating_sub(1)),
+    let new = match (leaf, change) {
+        (leaf, Change::Older) => {
+            let (start, end, former) = self::leaves(older?)?.get(index).cloned()?;
+            let alike = std::mem::discriminant(&former) == std::mem::discriminant(&leaf);
+            alike.then(|| older.map(|older| older[start..end].to_vec()))??
+        }
+        (Leaf::Number(number), Change::More) => codec::encode(&number.wrapping_add(1)),
+        (Leaf::Number(number), Change::Less) => codec::encode(&number.saturating_sub(1)),
         (Leaf::Flag(flag), _) => codec::encode(&!flag),
         (Leaf::Bytes, _) => {
             let mut changed = bytes[start..end].to_vec();
@@ -233,11 +297,27 @@ mod tests {
     }
 
     #[test]
-    fn older_values_come_back() {
-        let mut draws = Draws::new(1);
+    fn a_field_becomes_one_more_one_less_or_what_it_was() {
         let (old, new) = (codec::encode(&(1_u64, 2_u64)), codec::encode(&(100_u64, 200_u64)));
-        let found = (0..100).filter_map(|_| mutated(&new, Some(&old), &mut draws));
-        let found: Vec<(u64, u64)> = found.map(|bytes| codec::decode(&bytes, 100).unwrap()).collect();
-        assert!(found.contains(&(1, 200)) && found.contains(&(100, 2)) && found.contains(&(99, 200)));
+        let becomes = |leaf, change| -> (u64, u64) {
+            codec::decode(&mutated(&new, Some(&old), leaf, change).unwrap(), 100).unwrap()
+        };
+        assert_eq!(becomes(0, Change::More), (101, 200));
+        assert_eq!(becomes(1, Change::Less), (100, 199));
+        assert_eq!(becomes(2, Change::Older), (1, 200), "a value with fewer fields");
+        assert_eq!(becomes(1, Change::Older), (100, 2));
+        assert_eq!(mutated(&new, None, 0, Change::Older), None);
+    }
+
+    #[test]
+    fn what_is_changed_in_rounds_is_left_alone_outside_of_them() {
+        let mutation = Mutation { from: 10, until: 20, kind: Kind::Status, leaf: 0, change: Change::More };
+        let mut mutates = Mutates::in_rounds(ReplicaSet::EMPTY, vec![mutation]);
+        assert!(!mutates.changes(Kind::Status));
+        mutates.now = 10;
+        assert!(mutates.changes(Kind::Status) && !mutates.changes(Kind::Commit));
+        assert_eq!(mutates.value(Kind::Status, (1_u64, 2_u64)), (2, 2));
+        mutates.now = 20;
+        assert!(!mutates.changes(Kind::Status));
     }
 }

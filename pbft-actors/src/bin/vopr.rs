@@ -1,5 +1,6 @@
 //! Runs the simulator over seeds: `vopr --seed S --runs N [--replicas 4..7] [--json]`, and what a run
-//! was shrunk to: `vopr --replay FILE`.
+//! was shrunk to: `vopr --replay FILE`. `vopr --systematic twins --from I --count N` searches a small scope
+//! case by case.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
-use pbft_actors::sim::{Failure, FailureKind, Mark, Marks, RunReport, Script, Shrunk};
+use clap::{Parser, ValueEnum};
+use pbft_actors::sim::{Failure, FailureKind, Mark, Marks, RunReport, Script, Shrunk, Systematic};
 
 /// Runs whole clusters in virtual time under crashes, partitions and a lossy network.
 ///
@@ -41,12 +42,30 @@ struct Arguments {
     /// Run this script instead of seeds, and chart it.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Run numbered cases of a small scope at n=4 instead of seeds.
+    #[arg(long, value_name = "SPACE")]
+    systematic: Option<Space>,
+    /// The first of these cases; numbers count modulo how many there are.
+    #[arg(long, value_name = "CASE", default_value_t = 0)]
+    from: u64,
+    /// How many of these cases.
+    #[arg(long, value_name = "CASES", default_value_t = 1_000)]
+    count: u64,
     /// Runs spent on making a failure smaller; 0 leaves it as it is.
     #[arg(long, value_name = "RUNS", default_value_t = 400)]
     shrink: usize,
     /// Where scripts and charts of failures are written.
     #[arg(long, value_name = "DIRECTORY", default_value = "target/vopr")]
     out: PathBuf,
+}
+
+/// A space of cases.
+#[derive(Clone, Copy, ValueEnum)]
+enum Space {
+    /// One replica twice, and every way in which the copies and the others can fall apart.
+    Twins,
+    /// One field changed in up to two rounds, and up to two cuts.
+    Mutations,
 }
 
 fn parse_replicas(text: &str) -> Result<(usize, usize), String> {
@@ -122,6 +141,13 @@ fn main() -> ExitCode {
     if let Some(file) = &arguments.replay {
         return replay(file, &arguments);
     }
+    if let Some(space) = arguments.systematic {
+        let space = match space {
+            Space::Twins => Systematic::Twins,
+            Space::Mutations => Systematic::Mutations,
+        };
+        return search(space, &arguments);
+    }
     let mut marks = Marks::default();
     for n in arguments.replicas.0..=arguments.replicas.1 {
         let started = Instant::now();
@@ -147,6 +173,38 @@ fn main() -> ExitCode {
         marks.add(&totals.sum.marks);
     }
     if arguments.marks { show(&marks) } else { ExitCode::SUCCESS }
+}
+
+/// Runs a part of a space, case by case.
+fn search(space: Systematic, arguments: &Arguments) -> ExitCode {
+    let started = Instant::now();
+    let (mut totals, cases) = (Totals::default(), space.cases());
+    let name = format!("{space:?}").to_lowercase();
+    for number in arguments.from..arguments.from.saturating_add(arguments.count.min(cases)) {
+        let number = number % cases;
+        let script = space.script(number);
+        match script.run() {
+            Ok(report) => totals.add(&report),
+            Err(failure) => {
+                eprintln!("{name} {number}: {failure}");
+                eprintln!("replay: {COMMAND} --systematic {name} --from {number} --count 1");
+                shrink_and_show(&script, &failure, &format!("{name}-{number}"), arguments);
+                return exit_code(failure.kind);
+            }
+        }
+    }
+    let first = arguments.from % cases;
+    if arguments.json {
+        let report = serde_json::json!({
+            "systematic": name, "cases": cases, "from": first, "runs": totals.runs,
+            "seconds": started.elapsed().as_secs_f64(), "view_changes": totals.sum.view_changes,
+        });
+        println!("{report}");
+    } else {
+        println!("{name}: {} of {cases} cases from {first}", totals.runs);
+        totals.print(4, started.elapsed().as_secs_f64(), false);
+    }
+    ExitCode::SUCCESS
 }
 
 /// Every mark with its count; a failure names those that were to be reached.

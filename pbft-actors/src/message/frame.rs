@@ -6,7 +6,7 @@
 //! | 1 | kind |
 //! | 2..10 | counter, big-endian; rises by at least one from frame to frame of a link |
 //! | 10..len-16 | body |
-//! | len-16..len | HMAC-SHA-256, first 16 bytes, over header and SHA-256 of the body |
+//! | len-16..len | HMAC-SHA-256, first 16 bytes, over header, digest of the body, and how that was computed (`cover.rs`) |
 //!
 //! The key belongs to one direction of one connection and is derived from cluster, identities,
 //! configuration and key epoch, so the tag binds them all.
@@ -14,11 +14,12 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use super::{BODY_BYTES_MAX, Kind};
-use crate::crypto::{Digest, MacKey, TAG_BYTES};
+use super::cover::{Cover, KnownDigests};
+use super::{BODY_BYTES_MAX, Kind, Request};
+use crate::crypto::{MacKey, TAG_BYTES};
 
 /// Version of the frame layout and of every message in it.
-const FRAME_VERSION: u8 = 1;
+const FRAME_VERSION: u8 = 2;
 /// Length of a frame's header.
 pub const HEADER_BYTES: usize = 10;
 /// What a frame adds to its body.
@@ -38,14 +39,24 @@ pub struct LinkKeys {
 pub struct Payload {
     kind: Kind,
     body: Bytes,
-    digest: Digest,
+    cover: Cover,
 }
 
 impl Payload {
     /// A payload of the given kind.
     pub fn new(kind: Kind, body: Bytes) -> Self {
-        let digest = Digest::of(&body);
-        Self { kind, body, digest }
+        let cover = Cover::of(kind, &body);
+        Self { kind, body, cover }
+    }
+
+    /// A payload whose body consists of these requests, in this order: they are not hashed again.
+    pub(crate) fn of_requests<'r>(
+        kind: Kind,
+        body: Bytes,
+        requests: impl Iterator<Item = &'r Request>,
+    ) -> Self {
+        let cover = Cover::of_requests(kind, &body, requests);
+        Self { kind, body, cover }
     }
 
     /// What the body is.
@@ -63,10 +74,16 @@ impl Payload {
         self.body.len() + FRAME_OVERHEAD_BYTES
     }
 
+    /// The frame as its receiver opens it, where no link is between.
+    pub(crate) fn unsealed(&self) -> Frame {
+        let Self { kind, body, cover } = self.clone();
+        Frame { kind, counter: 0, body, known: cover.known }
+    }
+
     /// Appends the frame for one link to its write buffer.
     pub fn seal_into(&self, key: &MacKey, counter: u64, buffer: &mut BytesMut) {
         let header = header(self.kind as u8, counter);
-        let tag = key.tag(&[&header, &self.digest.0]);
+        let tag = key.tag(&[&header, &self.cover.digest.0, &[self.cover.form]]);
         buffer.reserve(self.frame_bytes());
         buffer.put_slice(&header);
         buffer.put_slice(&self.body);
@@ -103,6 +120,8 @@ pub struct Frame {
     pub counter: u64,
     /// The encoded message.
     pub body: Bytes,
+    /// What was hashed of it to check the tag.
+    pub(super) known: KnownDigests,
 }
 
 impl Frame {
@@ -117,16 +136,19 @@ impl Frame {
         }
         let tag = bytes.split_off(length - TAG_BYTES);
         let mut header = bytes.split_to(HEADER_BYTES);
-        if !key.verify(&[&header, &Digest::of(&bytes).0], &tag) {
+        let [version, number, ..] = header[..] else { return Err(FrameError::Short(length)) };
+        let kind = Kind::from_number(number);
+        // Of a kind that is not known all bytes are covered as they are.
+        let Cover { digest, form, known } = Cover::of(kind.unwrap_or(Kind::Status), &bytes);
+        if !key.verify(&[&header, &digest.0, &[form]], &tag) {
             return Err(FrameError::Tag);
         }
-        let version = header.get_u8();
         if version != FRAME_VERSION {
             return Err(FrameError::Version(version));
         }
-        let number = header.get_u8();
-        let kind = Kind::from_number(number).ok_or(FrameError::Kind(number))?;
-        Ok(Self { kind, counter: header.get_u64(), body: bytes })
+        let kind = kind.ok_or(FrameError::Kind(number))?;
+        header.advance(2);
+        Ok(Self { kind, counter: header.get_u64(), body: bytes, known })
     }
 }
 
@@ -152,7 +174,8 @@ mod tests {
     fn a_frame_opens_with_its_own_key_only() {
         let key = MacKey::new([1; 32]);
         let frame = Frame::open(&key, sealed(&key)).unwrap();
-        assert_eq!(frame, Frame { kind: Kind::Prepare, counter: 9, body: Bytes::from_static(b"body") });
+        let (kind, body, known) = (Kind::Prepare, Bytes::from_static(b"body"), KnownDigests::default());
+        assert_eq!(frame, Frame { kind, counter: 9, body, known });
         assert_eq!(Frame::open(&MacKey::new([2; 32]), sealed(&key)), Err(FrameError::Tag));
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Peer;
-use crate::crypto::{Digest, Hasher, MacKey, PublicKey, TAG_BYTES, Tag};
+use crate::crypto::{Hasher, MacKey, PublicKey, TAG_BYTES, Tag};
 use crate::types::{ClientId, Quorums, ReplicaId};
 
 /// Version of the protocol; part of every proof.
@@ -61,15 +61,15 @@ impl RequestKeys {
     }
 }
 
-/// The tag of a request's authenticator for one replica.
-pub(super) fn request_tag(key: &MacKey, digest: &Digest) -> Tag {
-    key.tag(&[b"pbft request MAC", &digest.0])
+/// The tag of a request's authenticator for one replica, over what a proof covers.
+pub(super) fn request_tag(key: &MacKey, covered: &[u8]) -> Tag {
+    key.tag(&[b"pbft request MAC", covered])
 }
 
 /// Whether a tag is the one for a request.
-pub(super) fn request_tag_is_good(key: &MacKey, digest: &Digest, tag: &[u8]) -> bool {
-    debug_assert_eq!(request_tag(key, digest).len(), TAG_BYTES);
-    key.verify(&[b"pbft request MAC", &digest.0], tag)
+pub(super) fn request_tag_is_good(key: &MacKey, covered: &[u8], tag: &[u8]) -> bool {
+    debug_assert_eq!(request_tag(key, covered).len(), TAG_BYTES);
+    key.verify(&[b"pbft request MAC", covered], tag)
 }
 
 /// Everything by which this node recognises others.

@@ -3,6 +3,7 @@
 mod batch;
 mod bundle;
 mod checkpoint;
+mod cover;
 mod frame;
 mod handshake;
 mod keyring;

@@ -13,6 +13,7 @@ use crate::codec::{self, DecodeError};
 use crate::crypto::Digest;
 use crate::types::{ClientId, ReplicaSet, Seq, View};
 use bundle::{decode_replies, decode_requests};
+use cover::KnownDigests;
 
 /// A message whose proof was checked, by kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -184,13 +185,28 @@ pub struct Opener {
 }
 
 impl Opener {
+    /// Opens a frame whose tag was right.
+    pub fn open_frame(&self, from: Peer, frame: Frame) -> Result<Opened, Reject> {
+        self.open_known(from, frame.kind, frame.body, &frame.known)
+    }
+
     /// Opens the body of a frame whose tag was right.
     pub fn open(&self, from: Peer, kind: Kind, body: Bytes) -> Result<Opened, Reject> {
+        self.open_known(from, kind, body, &KnownDigests::default())
+    }
+
+    fn open_known(
+        &self,
+        from: Peer,
+        kind: Kind,
+        body: Bytes,
+        known: &KnownDigests,
+    ) -> Result<Opened, Reject> {
         match (self.keyring.own, from) {
-            (Peer::Replica(_), Peer::Replica(_)) => self.open_between_replicas(from, kind, body),
+            (Peer::Replica(_), Peer::Replica(_)) => self.open_between_replicas(from, kind, body, known),
             (Peer::Replica(_), Peer::Client(client)) => match kind {
-                Kind::Request => self.request_of(client, body).map(Opened::Request),
-                Kind::Requests => self.requests_of(client, &body),
+                Kind::Request => own(client, self.request(body, known)?).map(Opened::Request),
+                Kind::Requests => self.requests_of(client, &body, known),
                 _ => Err(Reject::Kind(kind)),
             },
             (Peer::Client(_), Peer::Replica(_)) => match kind {
@@ -207,12 +223,18 @@ impl Opener {
         }
     }
 
-    fn open_between_replicas(&self, from: Peer, kind: Kind, body: Bytes) -> Result<Opened, Reject> {
+    fn open_between_replicas(
+        &self,
+        from: Peer,
+        kind: Kind,
+        body: Bytes,
+        known: &KnownDigests,
+    ) -> Result<Opened, Reject> {
         match kind {
-            Kind::Request => Ok(Opened::Request(Verified::new(from, self.request(body)?))),
+            Kind::Request => Ok(Opened::Request(Verified::new(from, self.request(body, known)?))),
             Kind::NeedSignature => plain(from, kind, &body).map(Opened::NeedSignature),
             Kind::PrePrepare => {
-                self.pre_prepare(body).map(|message| Opened::PrePrepare(Verified::new(from, message)))
+                self.pre_prepare(body, known).map(|message| Opened::PrePrepare(Verified::new(from, message)))
             }
             Kind::Prepare => plain(from, kind, &body).map(Opened::Prepare),
             Kind::Commit => plain(from, kind, &body).map(Opened::Commit),
@@ -252,7 +274,7 @@ impl Opener {
                 if valid { Ok(Opened::Fetch(fetch)) } else { Err(Reject::Invalid(kind)) }
             }
             Kind::BatchData => {
-                self.batch_data(body).map(|message| Opened::BatchData(Verified::new(from, message)))
+                self.batch_data(body, known).map(|message| Opened::BatchData(Verified::new(from, message)))
             }
             Kind::PageData => {
                 let data: Verified<PageData> = plain(from, kind, &body)?;
@@ -286,23 +308,12 @@ impl Opener {
         }
     }
 
-    /// A request of the client at the other end of the link.
-    fn request_of(&self, client: ClientId, body: Bytes) -> Result<Verified<Request>, Reject> {
-        let request = self.request(body)?;
-        let own = request.id().client == client;
-        if own {
-            Ok(Verified::new(Peer::Client(client), request))
-        } else {
-            Err(Reject::Sender(Kind::Request))
-        }
-    }
-
-    fn requests_of(&self, client: ClientId, body: &Bytes) -> Result<Opened, Reject> {
+    fn requests_of(&self, client: ClientId, body: &Bytes, known: &KnownDigests) -> Result<Opened, Reject> {
         let kind = Kind::Requests;
         let wires = decode_requests(body).map_err(|error| Reject::Decode { kind, error })?;
         let (mut good, mut dropped) = (Vec::with_capacity(wires.len()), Vec::new());
         for wire in wires {
-            match self.request_among(client, wire) {
+            match self.request_among(client, wire, |core| known.digest_of(body, core)) {
                 Ok(request) => good.push(request),
                 Err(reject) => dropped.push(reject),
             }
@@ -312,9 +323,14 @@ impl Opener {
 
     /// A request of a client that shares a frame. Signed ones never do: thousands of signatures at once
     /// would keep this replica from everything else.
-    fn request_among(&self, client: ClientId, wire: Bytes) -> Result<Verified<Request>, Reject> {
+    fn request_among(
+        &self,
+        client: ClientId,
+        wire: Bytes,
+        digest_of: impl FnOnce(&[u8]) -> Digest,
+    ) -> Result<Verified<Request>, Reject> {
         let kind = Kind::Requests;
-        let request = Request::decode(wire).map_err(|error| Reject::Decode { kind, error })?;
+        let request = Request::decode(wire, digest_of).map_err(|error| Reject::Decode { kind, error })?;
         if request.is_signed() {
             return Err(Reject::Invalid(kind));
         }
@@ -322,19 +338,20 @@ impl Opener {
     }
 
     /// A request whose proof is good.
-    fn request(&self, body: Bytes) -> Result<Request, Reject> {
+    fn request(&self, body: Bytes, known: &KnownDigests) -> Result<Request, Reject> {
         let kind = Kind::Request;
-        proven(Request::open(body, &self.keyring).map_err(|error| Reject::Decode { kind, error })?)
+        let request = Request::decode(body.clone(), |core| known.digest_of(&body, core));
+        proven(request.map_err(|error| Reject::Decode { kind, error })?.checked(&self.keyring))
     }
 
-    fn pre_prepare(&self, body: Bytes) -> Result<PrePrepare, Reject> {
+    fn pre_prepare(&self, body: Bytes, known: &KnownDigests) -> Result<PrePrepare, Reject> {
         let kind = Kind::PrePrepare;
         let wire: PrePrepareWire<'_> = decoded(kind, &body)?;
         check_batch_shape(kind, wire.choice.as_ref(), &wire.entries)?;
         let entry = |bytes: &Part| match <[u8; Digest::BYTES]>::try_from(&bytes[..]) {
             Ok(digest) => Ok(Entry::Digest(Digest(digest))),
-            Err(_) => Request::open(body.slice_ref(bytes), &self.keyring)
-                .map(Entry::Inline)
+            Err(_) => Request::decode(body.slice_ref(bytes), |core| known.digest_of(&body, core))
+                .map(|request| Entry::Inline(request.checked(&self.keyring)))
                 .map_err(|error| Reject::Decode { kind, error }),
         };
         let entries = wire.entries.into_iter().map(entry).collect::<Result<Vec<Entry>, _>>()?;
@@ -346,12 +363,13 @@ impl Opener {
         Ok(PrePrepare::new(wire.view, wire.seq, wire.choice, entries))
     }
 
-    fn batch_data(&self, body: Bytes) -> Result<BatchData, Reject> {
+    fn batch_data(&self, body: Bytes, known: &KnownDigests) -> Result<BatchData, Reject> {
         let kind = Kind::BatchData;
         let wire: BatchDataWire<'_> = decoded(kind, &body)?;
         check_batch_shape(kind, wire.choice.as_ref(), &wire.requests)?;
-        let requests = wire.requests.iter().map(|bytes| Request::decode(body.slice_ref(bytes)));
-        let requests = requests.collect::<Result<_, _>>();
+        let decode =
+            |bytes: &&Part| Request::decode(body.slice_ref(bytes), |core| known.digest_of(&body, core));
+        let requests = wire.requests.iter().map(decode).collect::<Result<_, _>>();
         let requests = requests.map_err(|error| Reject::Decode { kind, error })?;
         let batch = Batch::from_parts(wire.choice, requests).ok_or(Reject::Invalid(kind))?;
         Ok(BatchData { seq: wire.seq, batch: Arc::new(batch) })
@@ -488,7 +506,7 @@ mod tests {
             let (session, answered_below) = (SessionId(1), Timestamp(1));
             let (timestamp, read_only, operation) = (Timestamp(timestamp), false, Bytes::from_static(b"op"));
             let operation = Operation { client, session, timestamp, answered_below, read_only, operation };
-            let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+            let hints = Hints::default();
             Request::authenticated(operation, (0..4).map(|_| Some(&keys)), hints)
         };
         let good = [request(client, 1, 1), request(client, 4, 1)];
@@ -501,7 +519,7 @@ mod tests {
             read_only: false,
             operation: Bytes::new(),
         };
-        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+        let hints = Hints::default();
         let signed = Request::signed(signed, &identity, &Binding::default(), hints);
         let of_another = request(ClientId(8), 3, 1);
         let all = [good[0].clone(), request(client, 2, 2), of_another, signed.clone(), good[1].clone()];

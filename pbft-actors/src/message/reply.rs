@@ -59,6 +59,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Bytes of the service's answer.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Done(result) => result.len() as u64,
+            Self::Refused(refusal) => refusal.detail.len() as u64,
+            Self::Opened | Self::SessionExpired { .. } | Self::ResultDropped => 0,
+        }
+    }
+
     /// The digest by which clients compare outcomes, bound to the request.
     pub fn digest(&self, request: Digest) -> Digest {
         let mut hasher = Hasher::new("pbft outcome");

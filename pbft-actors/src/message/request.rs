@@ -46,13 +46,14 @@ pub struct RejoinOperation {
     pub target: Seq,
 }
 
-/// Wishes of the client that are no part of the request's identity.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Wishes of the client that are no part of the request's identity. Its proof covers them, or a replica that passes
+/// the request on could have answers sent that help nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Hints {
-    /// Every replica shall send the full result.
-    pub full_reply: bool,
-    /// The replica that sends the full result otherwise.
-    pub replier: ReplicaId,
+    /// The one replica that sends a long result in full, the others its digest; none: all send it.
+    pub replier: Option<ReplicaId>,
+    /// A read-only request is ordered, like any other, instead of being answered at once.
+    pub ordered: bool,
 }
 
 /// How a request is proven.
@@ -144,7 +145,8 @@ impl Request {
     pub fn signed(operation: Operation, identity: &Identity, binding: &Binding, hints: Hints) -> Self {
         let core = operation.core();
         let digest = digest_of(&core);
-        let signature = identity.sign(&signed_digest(Kind::Request, binding, &digest.0).0);
+        let covered = covered(&digest, hints);
+        let signature = identity.sign(&signed_digest(Kind::Request, binding, &covered).0);
         Self::assemble(operation, core, digest, Proof::Signature(Bytes::copy_from_slice(&signature.0)), hints)
     }
 
@@ -157,12 +159,13 @@ impl Request {
     ) -> Self {
         let core = operation.core();
         let digest = digest_of(&core);
+        let covered = covered(&digest, hints);
         let mut entries = Vec::with_capacity(keys.size_hint().0 * ENTRY_BYTES);
         for keys in keys {
             match keys.and_then(RequestKeys::newest) {
                 Some((epoch, key)) => {
                     entries.put_u32(epoch);
-                    entries.put_slice(&request_tag(key, &digest));
+                    entries.put_slice(&request_tag(key, &covered));
                 }
                 None => entries.put_bytes(0, ENTRY_BYTES),
             }
@@ -180,8 +183,8 @@ impl Request {
         Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Good, wire }))
     }
 
-    /// Decodes a request without looking at its proof.
-    pub(super) fn decode(wire: Bytes) -> Result<Self, DecodeError> {
+    /// Decodes a request without looking at its proof; the digest of its core may be known.
+    pub(super) fn decode(wire: Bytes, digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<Self, DecodeError> {
         let Wire { core, macs, signature, hints } = codec::decode(&wire, BODY_BYTES_MAX)?;
         if !macs.is_empty() && !signature.is_empty() {
             return Err(DecodeError::Malformed("both MACs and a signature".to_owned()));
@@ -200,11 +203,6 @@ impl Request {
         Ok(Self(Arc::new(Parts { operation, digest, proof, hints, state: ProofState::Unchecked, wire })))
     }
 
-    /// Decodes a request and checks its proof as the owner of `keyring`.
-    pub(super) fn open(wire: Bytes, keyring: &Keyring) -> Result<Self, DecodeError> {
-        Self::decode(wire).map(|request| request.checked(keyring))
-    }
-
     /// A request that was only decoded, with its proof checked as the owner of `keyring`.
     pub(super) fn checked(mut self, keyring: &Keyring) -> Self {
         let state = self.check(keyring);
@@ -216,9 +214,10 @@ impl Request {
 
     fn check(&self, keyring: &Keyring) -> ProofState {
         let client = self.id().client;
+        let covered = covered(self.digest(), self.hints());
         match self.proof() {
             Proof::Signature(signature) => {
-                let signed = signed_digest(Kind::Request, &keyring.binding, &self.digest().0);
+                let signed = signed_digest(Kind::Request, &keyring.binding, &covered);
                 match keyring.public_key(Peer::Client(client)) {
                     Some(key) if key.verify(&signed.0, signature) => ProofState::Good,
                     Some(_) => ProofState::Bad,
@@ -237,7 +236,7 @@ impl Request {
                 };
                 let epoch = u32::from_be_bytes(*epoch);
                 match keyring.request_keys(client).and_then(|keys| keys.of_epoch(epoch)) {
-                    Some(key) if request_tag_is_good(key, self.digest(), tag) => ProofState::Good,
+                    Some(key) if request_tag_is_good(key, &covered, tag) => ProofState::Good,
                     Some(_) => ProofState::Bad,
                     None => ProofState::UnknownEpoch,
                 }
@@ -301,6 +300,11 @@ impl Request {
         &self.0.wire
     }
 
+    /// Length of what its digest is of.
+    pub(super) fn core_bytes(&self) -> usize {
+        CORE_BYTES + self.0.operation.operation.len()
+    }
+
     /// What a client with this id and window may have sent: `answered_below <= t < answered_below + w`.
     pub fn is_within(&self, window: u64) -> bool {
         let below = self.answered_below();
@@ -309,10 +313,26 @@ impl Request {
     }
 }
 
-fn digest_of(core: &[u8]) -> Digest {
+/// The core of an encoded request; none if it is no request.
+pub(super) fn core_of(wire: &[u8]) -> Option<&[u8]> {
+    codec::decode::<Wire<'_>>(wire, BODY_BYTES_MAX).ok().map(|wire| wire.core)
+}
+
+/// The digest of a request with this core.
+pub(super) fn digest_of(core: &[u8]) -> Digest {
     let mut hasher = Hasher::new("pbft request");
     hasher.part(core);
     hasher.finish()
+}
+
+/// What a proof covers: the request, and what the client wishes for it.
+fn covered(digest: &Digest, hints: Hints) -> [u8; Digest::BYTES + 2] {
+    let mut covered = [0; Digest::BYTES + 2];
+    covered[..Digest::BYTES].copy_from_slice(&digest.0);
+    // No replica has this number.
+    covered[Digest::BYTES] = hints.replier.map_or(u8::MAX, |replier| replier.0);
+    covered[Digest::BYTES + 1] = hints.ordered.into();
+    covered
 }
 
 impl PartialEq for Request {
@@ -338,4 +358,42 @@ pub struct NeedSignature {
     pub client: ClientId,
     /// Which one.
     pub digest: Digest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::MacKey;
+    use crate::types::Quorums;
+
+    #[test]
+    fn a_proof_covers_what_the_client_wishes() {
+        let (identity, binding) = (Identity::simulated([9; 32]), Binding::default());
+        let replicas = (0..4).map(|id| Identity::simulated([id; 32]).public_key()).collect();
+        let quorums = Quorums::new(4).expect("a group of four");
+        let mut keyring = Keyring::new(Peer::Replica(ReplicaId(1)), quorums, binding, replicas);
+        keyring.insert_client(ClientId(1), identity.public_key());
+        keyring.insert_request_key(ClientId(1), 1, MacKey::new([7; 32]));
+        let mut keys = RequestKeys::default();
+        keys.insert(1, MacKey::new([7; 32]));
+        let operation = Operation {
+            client: ClientId(1),
+            session: SessionId(1),
+            timestamp: Timestamp(1),
+            answered_below: Timestamp(1),
+            read_only: true,
+            operation: Bytes::from_static(b"read"),
+        };
+        let wished = Hints { replier: Some(ReplicaId(2)), ordered: false };
+        let by_macs = Request::authenticated(operation.clone(), (0..4).map(|_| Some(&keys)), wished);
+        let signed = Request::signed(operation.clone(), &identity, &binding, wished);
+        for request in [by_macs, signed] {
+            assert_eq!(request.check(&keyring), ProofState::Good);
+            for hints in [Hints { replier: None, ..wished }, Hints { ordered: true, ..wished }] {
+                let (proof, core) = (request.proof().clone(), operation.core());
+                let changed = Request::assemble(operation.clone(), core, *request.digest(), proof, hints);
+                assert_eq!(changed.check(&keyring), ProofState::Bad, "{hints:?}");
+            }
+        }
+    }
 }

@@ -183,6 +183,9 @@ fn hex(bytes: &[u8]) -> String {
 pub struct Tuning {
     /// T0: how long a request may wait before the primary is suspected, while nothing went wrong.
     pub timeout: Millis,
+    /// The least of that time after which a primary of which nothing at all is seen is suspected; more where
+    /// it is quiet for longer as a rule. From `timeout` on, `timeout` alone counts.
+    pub timeout_min: Millis,
     /// What T never exceeds, however often it doubled.
     pub timeout_max: Millis,
     /// How often a replica says where it stands.
@@ -193,6 +196,8 @@ pub struct Tuning {
     pub batch_requests: usize,
     /// Bytes of encoded requests in a batch, but for a single larger request.
     pub batch_bytes: usize,
+    /// Whether a batch is executed, and answered as tentative, before it is certain.
+    pub tentative_execution: bool,
     /// How far a proposed time may be from this replica's clock.
     pub clock_tolerance: Millis,
     /// Requests admitted whatever recent throughput was.
@@ -211,12 +216,14 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             timeout: Millis(1_000),
+            timeout_min: Millis(80),
             timeout_max: Millis(60_000),
             status_interval: Millis(50),
             pipeline: 8,
             batch_requests: 512,
             // Larger frames are longer than what a socket and a cache take at once (docs/benchmarks.md).
             batch_bytes: 64 << 10,
+            tentative_execution: true,
             clock_tolerance: Millis(5_000),
             admission_min: 4_096,
             rejoin_interval: Millis(1_000),
@@ -236,6 +243,7 @@ impl Tuning {
             }
         };
         rule(self.timeout >= Millis(1), "timeout_ms", "is 0; at least 1");
+        rule(self.timeout_min >= Millis(1), "timeout_ms_min", "is 0; at least 1");
         rule(self.timeout_max >= self.timeout, "timeout_ms_max", "is below timeout_ms");
         rule(self.status_interval >= Millis(1), "status_interval_ms", "is 0; at least 1");
         rule(self.pipeline >= 1, "pipeline", "is 0; at least 1");

@@ -81,6 +81,7 @@ impl Roles {
             binding: agreed.binding(),
         };
         let fresh = || ExecutorConfig {
+            own: *own,
             checkpoint_interval: agreed.checkpoint_interval,
             window: agreed.window,
             state_limits: agreed.state_limits(),

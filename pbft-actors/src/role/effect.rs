@@ -6,8 +6,8 @@ use super::{CheckpointerInput, ExecutorInput, Mail, SavedState, Taken};
 use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{
-    Batch, BatchData, Busy, Certificate, Checkpoint, Fetch, Kind, NeedSignature, NewView, NodeData, PageData,
-    Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
+    Batch, BatchData, Busy, Certificate, Checkpoint, Entry, Fetch, Kind, NeedSignature, NewView, NodeData,
+    PageData, Payload, PrePrepare, Recall, Recollection, Reply, Request, Signed, Status, ViewChange, Vote,
     encode_batch_data, encode_certificate, encode_pre_prepare,
 };
 use crate::ports::state::{Saved, Snapshot};
@@ -153,7 +153,20 @@ impl Message {
             Self::Recall(message) => codec::encode(message).into(),
             Self::Recollection(message) => codec::encode(message).into(),
         };
-        Payload::new(self.kind(), body)
+        match self {
+            Self::Request(request) => Payload::of_requests(Kind::Request, body, [request].into_iter()),
+            Self::PrePrepare(message) => {
+                let inline = message.entries.iter().filter_map(|entry| match entry {
+                    Entry::Inline(request) => Some(request),
+                    Entry::Digest(_) => None,
+                });
+                Payload::of_requests(Kind::PrePrepare, body, inline)
+            }
+            Self::BatchData(message) => {
+                Payload::of_requests(Kind::BatchData, body, message.batch.requests().iter())
+            }
+            _ => Payload::new(self.kind(), body),
+        }
     }
 }
 

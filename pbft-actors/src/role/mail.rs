@@ -333,6 +333,15 @@ pub(crate) enum ExecutorInput {
     Stable(Seq),
     /// From the checkpointer: the state of a checkpoint was fetched.
     Install(Install),
+    /// From the orderer: the next batch, prepared in this view and not certain yet.
+    Tentative { view: View, seq: Seq, batch: Arc<Batch> },
+    /// From the orderer: a batch is prepared here, so a read that comes now must see it.
+    Prepared(Seq),
+    /// From the orderer: this replica left its view, or may not vote. What is tentative is undone, and no
+    /// read is answered.
+    Halt,
+    /// From the orderer: this replica votes; reads must see everything up to this seq.
+    Resume(Seq),
     /// From the view changer.
     Entered(View),
     /// From the carrier, in the order asked: a state of this generation has its digest.

@@ -3,12 +3,15 @@
 mod effect;
 mod mail;
 mod outbox;
+mod post;
 mod remembered;
 
 pub use effect::Event;
 pub(crate) use effect::{Effect, Message, Record, Save, To};
 pub(crate) use mail::*;
 pub(crate) use outbox::{Outbox, TimerChange};
+pub use post::Outbound;
+pub(crate) use post::Post;
 pub(crate) use remembered::{LogStanding, Remembered, RememberedSlot};
 
 use crate::types::Now;

@@ -6,8 +6,10 @@ pub(crate) mod client;
 pub(crate) mod executor;
 pub(crate) mod orderer;
 mod rate_limit;
+mod recent;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod view_changer;
 
 pub(crate) use rate_limit::RateLimit;
+pub(crate) use recent::UsualWait;

@@ -91,7 +91,7 @@ pub(crate) fn opening(client: u32, session: u64) -> Operation {
     }
 }
 
-const HINTS: Hints = Hints { full_reply: true, replier: ReplicaId(0) };
+const HINTS: Hints = Hints { replier: None, ordered: false };
 
 fn client_identity(client: ClientId) -> Identity {
     Identity::simulated([128 + client.0 as u8; 32])

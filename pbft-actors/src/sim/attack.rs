@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::plan::Micros;
 use super::rng::Rng;
 use crate::adversary::{
-    Adversary, BadNewView, Conspiracy, Echoes, Face, Forges, Liar, Lie, Mutates, Mute, Partial, Several,
-    Slow, Stale, TwoFaced, Unfair, ViewClimber,
+    Adversary, BadNewView, Conspiracy, Echoes, Face, Forges, Liar, Lie, Mutates, Mutation, Mute, Partial,
+    Several, Slow, Stale, TwoFaced, Unfair, ViewClimber,
 };
 use crate::message::Kind;
 use crate::types::{ClientId, Quorums, ReplicaSet};
@@ -48,6 +48,8 @@ pub(super) enum Attack {
         one_in: u64,
         each_peer: bool,
     },
+    /// In some rounds a certain field of one kind of message is another one.
+    MutatesInRounds(Vec<Mutation>),
     /// Says what nobody asked for.
     Forges {
         seed: u64,
@@ -152,6 +154,9 @@ impl Villains {
             Attack::TwoFaced => Box::new(TwoFaced(self.conspiracy.clone())),
             Attack::Mutates { seed, one_in, each_peer } => {
                 Box::new(Mutates::new(self.everyone, *seed, *one_in, *each_peer))
+            }
+            Attack::MutatesInRounds(mutations) => {
+                Box::new(Mutates::in_rounds(self.everyone, mutations.clone()))
             }
             Attack::Forges { seed, every } => Box::new(Forges::new(self.everyone, *seed, *every)),
             Attack::Echoes { seed, every } => Box::new(Echoes::new(*seed, *every)),

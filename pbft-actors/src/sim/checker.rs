@@ -175,13 +175,23 @@ impl Checker {
     /// operation is at its position, once, and positions follow real time. O(n log n).
     pub(super) fn check_history(&mut self, history: &[Record], position_of: impl Fn(u64) -> Option<u64>) {
         let mut by_position: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut completions: Vec<(Micros, u64)> = Vec::new();
+        let mut completions: Vec<(Micros, Place)> = Vec::new();
+        let mut places: Vec<(Micros, Place)> = Vec::new();
         for record in history {
-            let Some((at, completion)) = &record.completed else { continue };
             let held = position_of(record.id);
+            places.extend(held.map(|position| (record.invoked, Place::of(position))));
+            let Some((at, completion)) = &record.completed else { continue };
             match (record.behaviour, completion) {
-                (Some(Behaviour::Append), Ok(committed)) => {
-                    let answered = committed.result[..].try_into().ok().map(u64::from_be_bytes);
+                (Some(Behaviour::Read), Ok(committed)) => {
+                    let Some(length) = number(&committed.result) else {
+                        self.fail(format!("read {} was answered {:?}", record.id, committed.result));
+                        return;
+                    };
+                    places.push((record.invoked, Place::behind(length)));
+                    completions.push((*at, Place::behind(length)));
+                }
+                (Some(Behaviour::Append | Behaviour::Long), Ok(committed)) => {
+                    let answered = number(&committed.result);
                     if held.is_none() || held != answered {
                         let id = record.id;
                         self.fail(format!(
@@ -194,7 +204,7 @@ impl Checker {
                         self.fail(format!("operations {other} and {} share position {position}", record.id));
                         return;
                     }
-                    completions.push((*at, position));
+                    completions.push((*at, Place::of(position)));
                 }
                 (Some(Behaviour::Refuse), Err(InvokeError::Refused { refusal, .. }))
                     if refusal.code == REFUSED_ON_PURPOSE && held.is_none() => {}
@@ -223,32 +233,47 @@ impl Checker {
                 }
             }
         }
-        self.check_real_time(history, completions, position_of);
+        self.check_real_time(places, completions);
     }
 
     /// What was answered before another operation was invoked comes before it.
     fn check_real_time(
         &mut self,
-        history: &[Record],
-        mut completions: Vec<(Micros, u64)>,
-        position_of: impl Fn(u64) -> Option<u64>,
+        mut invocations: Vec<(Micros, Place)>,
+        mut completions: Vec<(Micros, Place)>,
     ) {
         completions.sort_unstable();
-        let mut invocations: Vec<(Micros, u64)> =
-            history.iter().filter_map(|record| Some((record.invoked, position_of(record.id)?))).collect();
         invocations.sort_unstable();
         let mut done = completions.into_iter().peekable();
-        let mut latest = 0;
-        for (invoked, position) in invocations {
+        let mut latest = Place::default();
+        for (invoked, place) in invocations {
             while let Some((_, before)) = done.next_if(|(at, _)| *at < invoked) {
                 latest = latest.max(before);
             }
-            if position < latest {
-                self.fail(format!(
-                    "linearizability: position {position} was invoked after {latest} was answered"
-                ));
+            if place < latest {
+                self.fail(format!("linearizability: {place:?} was invoked after {latest:?} was answered"));
                 return;
             }
         }
     }
+}
+
+/// Where an operation is in the one order of all: an append at its position, a read behind the last
+/// append that it saw.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+struct Place(u64, bool);
+
+impl Place {
+    fn of(position: u64) -> Self {
+        Self(position, false)
+    }
+
+    fn behind(length: u64) -> Self {
+        Self(length, true)
+    }
+}
+
+/// The number that an answer of the simulator's own service begins with.
+fn number(answer: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*answer.first_chunk()?))
 }

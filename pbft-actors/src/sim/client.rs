@@ -14,11 +14,11 @@ use crate::crypto::Identity;
 #[cfg(test)]
 use crate::message::RequestKeys;
 use crate::message::{Binding, Frame, LinkKeys, Opened, Opener, Peer, Request};
-use crate::role::{Message, To};
+use crate::role::{Message, Outbound, Post, To};
 use crate::roles::client::{Client, ClientConfig, ClientInput, ClientStep, Completion, InvokeError};
 #[cfg(test)]
 use crate::types::SessionId;
-use crate::types::{ClientId, Millis, Monotonic, ReplicaId};
+use crate::types::{ClientId, Millis, Monotonic, ReplicaId, Seq};
 
 /// Operations that are not answered within this time are asked for again by their id.
 const INVOKE_TIMEOUT: Millis = Millis(20_000);
@@ -34,11 +34,24 @@ pub(super) struct Record {
     pub(super) completed: Option<(Micros, Completion)>,
 }
 
+impl Record {
+    /// Where it was executed, as the client was told.
+    pub(super) fn seq(&self) -> Seq {
+        match &self.completed {
+            Some((_, Ok(committed))) => committed.seq,
+            Some((_, Err(InvokeError::Refused { seq, .. } | InvokeError::ResultDropped { seq, .. }))) => *seq,
+            _ => Seq::ZERO,
+        }
+    }
+}
+
 /// A running client.
 pub(super) struct SimClient {
     client: Client,
     opener: Opener,
     links: BTreeMap<Peer, (LinkKeys, u64)>,
+    /// What is sent when it has done all that there is to do.
+    post: Post,
     rng: Rng,
     pub(super) to_invoke: u64,
     pub(super) outstanding_max: u64,
@@ -71,6 +84,7 @@ impl SimClient {
             client: Client::new(config),
             opener,
             links: BTreeMap::new(),
+            post: Post::default(),
             rng,
             to_invoke,
             outstanding_max,
@@ -103,8 +117,15 @@ impl SimClient {
         self.client.next_wake()
     }
 
-    pub(super) fn disconnect(&mut self, peer: Peer) {
-        self.links.remove(&peer);
+    pub(super) fn disconnect(
+        &mut self,
+        now: Monotonic,
+        replica: ReplicaId,
+        history: &mut [Record],
+    ) -> Vec<(Peer, Bytes)> {
+        self.links.remove(&Peer::Replica(replica));
+        self.input(now, ClientInput::LinkLost(replica), history);
+        self.flush()
     }
 
     pub(super) fn connect(
@@ -117,8 +138,8 @@ impl SimClient {
     ) -> Vec<(Peer, Bytes)> {
         self.links.insert(Peer::Replica(replica), (keys, 0));
         let (epoch, key) = request_key;
-        let step = self.client.on_input(now, ClientInput::RequestKey { replica, epoch, key });
-        self.finish(now, step, history)
+        self.input(now, ClientInput::RequestKey { replica, epoch, key }, history);
+        self.flush()
     }
 
     pub(super) fn on_frame(
@@ -129,43 +150,54 @@ impl SimClient {
         history: &mut [Record],
     ) -> Vec<(Peer, Bytes)> {
         let Some((keys, _)) = self.links.get(&from) else { return Vec::new() };
-        let opened = Frame::open(&keys.receive, bytes)
-            .ok()
-            .and_then(|frame| self.opener.open(from, frame.kind, frame.body).ok());
-        let input = match opened {
-            Some(Opened::Reply(reply)) => ClientInput::Reply(reply),
-            Some(Opened::NeedSignature(need)) => ClientInput::NeedSignature(need),
-            Some(Opened::Busy(busy)) => ClientInput::Busy(busy),
-            _ => {
-                self.rejected += 1;
-                return Vec::new();
+        let opened =
+            Frame::open(&keys.receive, bytes).ok().and_then(|frame| self.opener.open_frame(from, frame).ok());
+        match opened {
+            Some(Opened::Reply(reply)) => self.input(now, ClientInput::Reply(reply), history),
+            Some(Opened::Replies(replies)) => {
+                replies.into_iter().for_each(|reply| self.input(now, ClientInput::Reply(reply), history));
             }
-        };
-        let step = self.client.on_input(now, input);
-        self.finish(now, step, history)
+            Some(Opened::NeedSignature(need)) => self.input(now, ClientInput::NeedSignature(need), history),
+            Some(Opened::Busy(busy)) => self.input(now, ClientInput::Busy(busy), history),
+            _ => self.rejected += 1,
+        }
+        self.flush()
     }
 
     pub(super) fn on_wake(&mut self, now: Monotonic, history: &mut [Record]) -> Vec<(Peer, Bytes)> {
-        let step = self.client.on_input(now, ClientInput::Tick);
-        self.finish(now, step, history)
+        self.input(now, ClientInput::Tick, history);
+        self.flush()
     }
 
     /// Invokes one operation; its record is the last of the history.
-    pub(super) fn invoke(
+    fn invoke(
         &mut self,
         now: Monotonic,
         operation: Bytes,
         behaviour: Option<Behaviour>,
         id: u64,
         history: &mut Vec<Record>,
-    ) -> Vec<(Peer, Bytes)> {
+    ) {
         let token = self.next_token;
         self.next_token += 1;
         self.waiting.insert(token, history.len());
         history.push(Record { client: self.id(), id, behaviour, invoked: now.0, completed: None });
-        let input = ClientInput::Invoke { token, operation, read_only: false, timeout: INVOKE_TIMEOUT };
-        let step = self.client.on_input(now, input);
-        self.finish(now, step, history)
+        let read_only = behaviour == Some(Behaviour::Read);
+        let input = ClientInput::Invoke { token, operation, read_only, timeout: INVOKE_TIMEOUT };
+        self.input(now, input, history);
+    }
+
+    /// Invokes one operation of the simulator's own service.
+    #[cfg(test)]
+    pub(super) fn ask(
+        &mut self,
+        now: Monotonic,
+        behaviour: Behaviour,
+        id: u64,
+        history: &mut Vec<Record>,
+    ) -> Vec<(Peer, Bytes)> {
+        self.invoke(now, super::service::operation(id, behaviour), Some(behaviour), id, history);
+        self.flush()
     }
 
     /// Invokes as many operations as may be outstanding.
@@ -175,80 +207,76 @@ impl SimClient {
         next_id: &mut u64,
         history: &mut Vec<Record>,
     ) -> Vec<(Peer, Bytes)> {
-        let mut frames = Vec::new();
         while self.to_invoke > 0 && (self.waiting.len() as u64) < self.outstanding_max {
             self.to_invoke -= 1;
             *next_id += 1;
             let (operation, behaviour) = self.operations.draw(&mut self.rng, *next_id);
-            frames.extend(self.invoke(now, operation, behaviour, *next_id, history));
+            self.invoke(now, operation, behaviour, *next_id, history);
         }
-        frames
+        self.flush()
     }
 
-    fn finish(&mut self, now: Monotonic, step: ClientStep, history: &mut [Record]) -> Vec<(Peer, Bytes)> {
-        let mut frames = self.seal(step.sends);
+    fn input(&mut self, now: Monotonic, input: ClientInput, history: &mut [Record]) {
+        let step = self.client.on_input(now, input);
+        self.finish(now, step, history);
+    }
+
+    fn finish(&mut self, now: Monotonic, step: ClientStep, history: &mut [Record]) {
+        step.sends.into_iter().for_each(|(to, message)| self.send(to, message));
         for (token, completion) in step.completions {
             let Some(index) = self.waiting.remove(&token) else { continue };
             if let Err(InvokeError::Unknown { id }) = completion {
                 let again = self.next_token;
                 self.next_token += 1;
                 self.waiting.insert(again, index);
-                let ask = ClientInput::Ask { token: again, id, timeout: INVOKE_TIMEOUT };
-                let step = self.client.on_input(now, ask);
-                frames.extend(self.finish(now, step, history));
+                self.input(now, ClientInput::Ask { token: again, id, timeout: INVOKE_TIMEOUT }, history);
             } else if let Some(record) = history.get_mut(index) {
                 record.completed = Some((now.0, completion));
             }
         }
-        frames
     }
 
-    fn seal(&mut self, sends: Vec<(To, Message)>) -> Vec<(Peer, Bytes)> {
-        let mut frames = Vec::new();
-        for (to, message) in sends {
-            let peers: Vec<Peer> = match to {
-                To::Replica(id) => vec![Peer::Replica(id)],
-                To::Replicas(set) => set.iter().map(Peer::Replica).collect(),
-                To::Others => self.opener.keyring.quorums.replicas().map(Peer::Replica).collect(),
-                To::Client(_) => Vec::new(),
-            };
-            if let (Some(attack), Message::Request(honest)) = (self.attack, &message) {
-                self.seal_twisted(attack, honest, &peers, &mut frames);
-                continue;
-            }
-            let payload = message.payload();
-            for peer in peers {
-                if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
-                    frames.push((peer, bytes));
-                }
-            }
+    fn send(&mut self, to: To, message: Message) {
+        let peers: Vec<Peer> = match to {
+            To::Replica(id) => vec![Peer::Replica(id)],
+            To::Replicas(set) => set.iter().map(Peer::Replica).collect(),
+            To::Others => self.opener.keyring.quorums.replicas().map(Peer::Replica).collect(),
+            To::Client(_) => Vec::new(),
+        };
+        match (self.attack, &message) {
+            (Some(attack), Message::Request(honest)) => self.send_twisted(attack, honest, &peers),
+            _ => self.post.of_client(peers, message),
         }
-        frames
     }
 
-    fn seal_twisted(
-        &mut self,
-        attack: ClientAttack,
-        honest: &Request,
-        peers: &[Peer],
-        frames: &mut Vec<(Peer, Bytes)>,
-    ) {
+    fn send_twisted(&mut self, attack: ClientAttack, honest: &Request, peers: &[Peer]) {
         let request_keys = self.client.keys();
         let keys =
             ClientKeys { identity: &self.identity, binding: &self.binding, request_keys: &request_keys };
         for peer in peers {
             let Peer::Replica(replica) = peer else { continue };
             for request in attack.twist(*replica, honest, &keys) {
-                let payload = Message::Request(request).payload();
-                frames.extend(seal_for(&payload, self.links.get_mut(peer)).map(|bytes| (*peer, bytes)));
+                self.post.of_client(vec![*peer], Message::Request(request));
             }
         }
+    }
+
+    /// What there is to send, in as few frames as the carrier of the real sockets makes of it.
+    fn flush(&mut self) -> Vec<(Peer, Bytes)> {
+        let mut frames = Vec::new();
+        for Outbound { to, payload } in self.post.take() {
+            for peer in to {
+                frames.extend(seal_for(&payload, self.links.get_mut(&peer)).map(|bytes| (peer, bytes)));
+            }
+        }
+        frames
     }
 
     /// Sends a message of the test's own making, as a faulty client would.
     #[cfg(test)]
     pub(super) fn forge(&mut self, to: ReplicaId, message: &Message) -> Vec<(Peer, Bytes)> {
-        self.seal(vec![(To::Replica(to), message.clone())])
+        self.send(To::Replica(to), message.clone());
+        self.flush()
     }
 
     /// The keys it shares with the replicas, for tests that forge authenticators.
@@ -262,7 +290,7 @@ impl SimClient {
     pub(super) fn read(&self, from: Peer, bytes: Bytes) -> Option<Opened> {
         let (keys, _) = self.links.get(&from)?;
         let frame = Frame::open(&keys.receive, bytes).ok()?;
-        self.opener.open(from, frame.kind, frame.body).ok()
+        self.opener.open_frame(from, frame).ok()
     }
 
     /// The session that is open.

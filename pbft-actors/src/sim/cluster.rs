@@ -130,7 +130,7 @@ pub(super) struct Cluster {
 impl Cluster {
     #[cfg(test)]
     pub(super) fn new(seed: u64, plan: Plan) -> Self {
-        Self::with(seed, plan, Workload::log(), None)
+        Self::with(seed, plan, Workload::writes(), None)
     }
 
     pub(super) fn with(seed: u64, plan: Plan, workload: Workload, chart: Option<Chart>) -> Self {
@@ -270,8 +270,12 @@ impl Cluster {
             client_window: self.plan.client_window,
             tuning: ClientTuning {
                 retry: Millis(100),
+                // As eager as the replicas, or not at all.
+                retry_min: self.plan.tuning.timeout_min,
                 retry_max: Millis(2_000),
                 sign_all: self.plan.sign_all,
+                digest_replies: self.plan.digest_replies,
+                one_round_reads: self.plan.one_round_reads,
             },
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
@@ -561,6 +565,10 @@ impl Cluster {
 
     pub(super) fn carry(&mut self, from: Peer, frames: Vec<(Peer, Bytes)>) {
         for (to, bytes) in frames {
+            #[cfg(test)]
+            if self.network.swallows(from, to, &bytes) {
+                continue;
+            }
             for delay in self.network.carry(from, to).into_iter().flatten() {
                 self.schedule(delay, Happening::Frame { from, to, bytes: bytes.clone() });
             }
@@ -640,8 +648,12 @@ impl Cluster {
         for node in self.nodes.iter_mut().flatten() {
             node.disconnect(Peer::Replica(replica));
         }
-        for client in self.clients.values_mut() {
-            client.disconnect(Peer::Replica(replica));
+        let ids: Vec<ClientId> = self.clients.keys().copied().collect();
+        for id in ids {
+            let now = Monotonic(self.now);
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let frames = client.disconnect(now, replica, &mut self.history);
+            self.carry(Peer::Client(id), frames);
         }
     }
 
@@ -664,6 +676,34 @@ impl Cluster {
                     self.network.cut(Peer::Replica(a), Peer::Replica(b));
                 }
             }
+        }
+    }
+
+    /// Replicas, and the two copies of one of them, hear only who is in the same part. The last part is the
+    /// second copy's.
+    pub(super) fn split(&mut self, twin: ReplicaId, parts: &[u8]) {
+        self.network.mend_all();
+        let replicas: Vec<ReplicaId> = self.plan.quorums.replicas().collect();
+        let with = |part: u8| -> ReplicaSet {
+            let others = replicas.iter().copied().filter(|id| *id != twin);
+            others.filter(|id| parts[id.index()] == part).collect()
+        };
+        let (first, second) = (with(parts[twin.index()]), with(parts[replicas.len()]));
+        let meets = |id: ReplicaId| first.contains(id) || second.contains(id);
+        for a in replicas.iter().copied() {
+            for b in replicas.iter().copied().filter(|b| *b != a) {
+                let together = match (a == twin, b == twin) {
+                    (true, _) => meets(b),
+                    (_, true) => meets(a),
+                    _ => parts[a.index()] == parts[b.index()],
+                };
+                if !together {
+                    self.network.cut(Peer::Replica(a), Peer::Replica(b));
+                }
+            }
+        }
+        if let Some(node) = self.nodes[twin.index()].as_mut() {
+            node.split(first, second);
         }
     }
 
@@ -720,6 +760,7 @@ impl Cluster {
         let Agreed { client_window, sessions_per_client, sessions_total, .. } = *self.agreed;
         let result_bytes_per_client = self.agreed.result_bytes_per_client;
         ExecutorConfig {
+            own: ReplicaId(0),
             checkpoint_interval: self.agreed.checkpoint_interval,
             window: self.agreed.window,
             state_limits: self.agreed.state_limits(),
@@ -851,6 +892,17 @@ impl Cluster {
         }
     }
 
+    /// A client asks for one operation, whatever else it has to do; its record is the last of the history.
+    #[cfg(test)]
+    pub(super) fn ask(&mut self, id: ClientId, behaviour: super::service::Behaviour) {
+        self.next_operation += 1;
+        let now = Monotonic(self.now);
+        if let Some(client) = self.clients.get_mut(&id) {
+            let frames = client.ask(now, behaviour, self.next_operation, &mut self.history);
+            self.after_client(id, frames);
+        }
+    }
+
     pub(super) fn clients_done(&self) -> bool {
         self.clients.values().all(SimClient::is_done)
     }
@@ -866,18 +918,21 @@ impl Cluster {
     #[cfg(test)]
     pub(super) fn sign(&self, operation: crate::message::Operation) -> crate::message::Request {
         let identity = &self.client_identities[operation.client.0 as usize];
-        let hints = crate::message::Hints { full_reply: true, replier: ReplicaId(0) };
+        let hints = crate::message::Hints::default();
         crate::message::Request::signed(operation, identity, &self.agreed.binding(), hints)
     }
 
-    /// At most f replicas are down for good; all others are there, vote and executed the same.
+    /// At most f replicas are down for good; all others are there, vote and executed the same, nothing of it
+    /// tentatively, and all that clients were answered: what was answered as tentative may have been undone by
+    /// a view change that chose it again.
     pub(super) fn is_converged(&self) -> bool {
         let down = self.nodes.iter().filter(|node| node.is_none()).count();
         if down > self.plan.quorums.f() {
             return false;
         }
         let highest = self.correct().map(Node::executed).max().unwrap_or_default();
-        self.correct().all(|node| node.votes() && node.executed() == highest)
+        self.correct().all(|node| node.votes() && node.executed() == highest && !node.is_ahead())
+            && self.history.iter().all(|record| record.seq() <= highest)
     }
 
     pub(super) fn highest_executed(&self) -> Seq {

@@ -38,6 +38,11 @@ pub(super) enum Fault {
         after: u64,
     },
     Partition(ReplicaSet),
+    /// Everyone hears only who is in the same part; the last part is that of the twin's second copy.
+    Split {
+        twin: ReplicaId,
+        parts: Vec<u8>,
+    },
     OneWay(ReplicaId, ReplicaId),
     /// Every link that was cut carries again.
     Mend,
@@ -173,6 +178,7 @@ impl Fault {
             | Self::Freeze { replica, .. }
             | Self::FillDisk { replica, .. }
             | Self::Corrupt { replica, .. } => member(replica),
+            Self::Split { twin, parts } => member(twin) && parts.len() == plan.quorums.n() + 1,
             Self::OneWay(a, b) | Self::Clog { from: a, to: b, .. } => member(a) && member(b),
             Self::RestartClient(client) => u64::from(client.0) < plan.clients,
             Self::CutClient(client, replica) => u64::from(client.0) < plan.clients && member(replica),
@@ -213,6 +219,7 @@ impl Fault {
                 let side: Vec<ReplicaId> = side.iter().collect();
                 cluster.partition(&side);
             }
+            Self::Split { twin, parts } => cluster.split(*twin, parts),
             Self::OneWay(a, b) => cluster.network.cut(Peer::Replica(*a), Peer::Replica(*b)),
             Self::Mend => cluster.network.mend_all(),
             Self::CutClient(client, replica) => {

@@ -66,6 +66,10 @@ marks! {
     StateRepaired = "state repaired by transfer",
     /// A request that was executed already was answered from the table.
     DuplicateAnswered = "duplicate answered from the table",
+    /// Several requests of a client came in one frame.
+    RequestsTogether = "requests that shared a frame",
+    /// Several replies to a client left in one frame.
+    RepliesTogether = "replies that shared a frame",
     /// A replica could not verify a request.
     NeedSignature = "signature asked for",
     /// A view was entered with clients that must sign.
@@ -86,6 +90,16 @@ marks! {
     LieNoticed = "lie noticed",
     /// All replicas were without power at once.
     AllDown = "all replicas down at once",
+    /// A result was told before its batch was certain.
+    TentativeReply = "tentative reply",
+    /// What was executed tentatively was taken back.
+    TentativeUndone = "tentative batch undone",
+    /// A read was answered without being ordered.
+    ReadAnswered = "read answered in one round trip",
+    /// A read waited for what was prepared when it came.
+    ReadWaited = "read that waited",
+    /// A result was sent by its digest.
+    DigestReply = "reply by digest",
     /// A frame came on a link that knew its keys and held no valid message.
     MessageRefused = "message refused",
 }

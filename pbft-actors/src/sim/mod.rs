@@ -25,6 +25,7 @@ mod script;
 mod service;
 mod shrink;
 mod simulation;
+mod systematic;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -38,3 +39,4 @@ pub use run::{Failure, FailureKind, RunReport, run};
 pub use script::Script;
 pub use shrink::Shrunk;
 pub use simulation::{Finding, Simulation};
+pub use systematic::Systematic;

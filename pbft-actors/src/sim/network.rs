@@ -19,6 +19,9 @@ pub(super) struct Network {
     /// Frames of a direction, for tests that count.
     #[cfg(test)]
     pub(super) by_link: BTreeMap<(Peer, Peer), u64>,
+    /// Kinds that a direction does not carry, for tests that need one to be missing.
+    #[cfg(test)]
+    swallowed: BTreeSet<(Peer, Peer, u8)>,
 }
 
 impl Network {
@@ -32,6 +35,8 @@ impl Network {
             carried: 0,
             #[cfg(test)]
             by_link: BTreeMap::new(),
+            #[cfg(test)]
+            swallowed: BTreeSet::new(),
         }
     }
 
@@ -54,6 +59,20 @@ impl Network {
     pub(super) fn mend_all(&mut self) {
         self.cut.clear();
         self.clogged.clear();
+        #[cfg(test)]
+        self.swallowed.clear();
+    }
+
+    /// From now on no message of this kind arrives, until all is mended.
+    #[cfg(test)]
+    pub(super) fn swallow(&mut self, from: Peer, to: Peer, kind: crate::message::Kind) {
+        self.swallowed.insert((from, to, kind as u8));
+    }
+
+    /// Whether a frame is of a kind that does not arrive.
+    #[cfg(test)]
+    pub(super) fn swallows(&self, from: Peer, to: Peer, frame: &[u8]) -> bool {
+        frame.get(1).is_some_and(|kind| self.swallowed.contains(&(from, to, *kind)))
     }
 
     /// After how long a frame arrives, once for each of its copies.

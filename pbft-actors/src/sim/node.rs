@@ -9,17 +9,17 @@ use super::mark::{Mark, Marks};
 use super::rng::Rng;
 use super::twin::Twin;
 use super::watch::{self, Step};
-use crate::adversary::Adversary;
-use crate::message::{Batch, Frame, LinkKeys, Opened, Opener, Payload, Peer, Signer};
+use crate::adversary::{Adversary, within};
+use crate::message::{Batch, Frame, Kind, LinkKeys, Opened, Opener, Payload, Peer, Signer};
 use crate::ports::state::{PageFile, Snapshot, State};
 use crate::replica::{
     Inbound, Journal, JournalStage, Mark as Written, ReplicaConfig, Roles, StoredState, route, save,
 };
 use crate::role::{
-    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Record, Remembered, Save,
-    Taken, To,
+    BatcherInput, CheckpointerInput, Effect, Event, Mail, Message, OrdererInput, Outbound, Post, Record,
+    Remembered, Save, Taken, To,
 };
-use crate::types::{LogId, Monotonic, Now, ReplicaId, Seq};
+use crate::types::{LogId, Monotonic, Now, ReplicaId, ReplicaSet, Seq};
 
 /// What a node did in one turn.
 #[derive(Default)]
@@ -56,6 +56,8 @@ pub(super) struct Node {
     roles: Roles,
     mailboxes: [VecDeque<Mail>; 5],
     stage: JournalStage,
+    /// What this turn sends.
+    post: Post,
     pub(super) opener: Opener,
     links: BTreeMap<Peer, (LinkKeys, u64)>,
     rng: Rng,
@@ -67,6 +69,8 @@ pub(super) struct Node {
     unsynced: Vec<Record>,
     pub(super) adversary: Option<Box<dyn Adversary>>,
     pub(super) twin: Option<Twin>,
+    /// Whom alone the first of two copies talks to and hears.
+    apart: Option<ReplicaSet>,
     pub(super) marks: Marks,
     signer: Signer,
     pub(super) rejected: u64,
@@ -102,6 +106,7 @@ impl Node {
             roles,
             mailboxes: Default::default(),
             stage: JournalStage::default(),
+            post: Post::default(),
             opener,
             links: BTreeMap::new(),
             rng,
@@ -111,6 +116,7 @@ impl Node {
             unsynced: Vec::new(),
             adversary: None,
             twin: None,
+            apart: None,
             marks: Marks::default(),
             signer,
             rejected: 0,
@@ -135,6 +141,30 @@ impl Node {
         self.links.remove(&peer);
     }
 
+    /// The two copies of a twin keep to their parts of the group from here on.
+    pub(super) fn split(&mut self, first: ReplicaSet, second: ReplicaSet) {
+        self.apart = Some(first);
+        if let Some(twin) = &mut self.twin {
+            twin.keep_to(second);
+        }
+    }
+
+    /// Whether the first copy, or the only one, hears a peer.
+    fn hears(&self, from: Peer) -> bool {
+        match (self.apart, from) {
+            (Some(side), Peer::Replica(id)) => side.contains(id),
+            _ => true,
+        }
+    }
+
+    /// Whom it reaches of those that it talks to.
+    fn reached(&self, to: To) -> Option<To> {
+        match (self.apart, to) {
+            (None, to) | (_, to @ To::Client(_)) => Some(to),
+            (Some(side), to) => within(to, side, self.opener.keyring.quorums.replicas().collect()),
+        }
+    }
+
     pub(super) fn post(&mut self, mail: Mail) {
         let mailbox = match &mail {
             Mail::Batcher(_) => 0,
@@ -154,6 +184,11 @@ impl Node {
     #[cfg(test)]
     pub(super) fn state_mut(&mut self) -> &mut State {
         self.roles.executor.role_mut().state_mut()
+    }
+
+    /// Whether a batch is executed that is not certain.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.roles.executor.role().is_ahead()
     }
 
     pub(super) fn executed(&self) -> Seq {
@@ -220,7 +255,7 @@ impl Node {
             self.rejected += 1;
             return false;
         };
-        let Ok(opened) = self.opener.open(from, frame.kind, frame.body) else {
+        let Ok(opened) = self.opener.open_frame(from, frame) else {
             self.rejected += 1;
             self.marks.reach(Mark::MessageRefused);
             return false;
@@ -228,8 +263,17 @@ impl Node {
         if let Some(adversary) = &mut self.adversary {
             adversary.on_hear(&opened);
         }
-        if let (Opened::Request(request), Some(adversary)) = (&opened, &mut self.adversary)
-            && !adversary.admits(request.id().client)
+        let client = match &opened {
+            Opened::Request(request) => Some(request.id().client),
+            Opened::Requests(requests, _) => requests.first().map(|request| request.id().client),
+            _ => None,
+        };
+        if let Opened::Requests(_, rejects) = &opened {
+            self.rejected += rejects.len() as u64;
+            self.marks.reach(Mark::RequestsTogether);
+        }
+        if let (Some(client), Some(adversary)) = (client, &mut self.adversary)
+            && !adversary.admits(client)
         {
             return true;
         }
@@ -239,7 +283,9 @@ impl Node {
             if let Some(twin) = self.twin.as_mut().filter(|twin| twin.hears(from)) {
                 twin.node.post(mail.clone());
             }
-            self.post(mail);
+            if self.hears(from) {
+                self.post(mail);
+            }
         }
         true
     }
@@ -265,7 +311,10 @@ impl Node {
             let Some(mail) = mailboxes.nth(drawn).and_then(VecDeque::pop_front) else { continue };
             let step = Step::of(&mail);
             let turn_end = mail == Mail::Batcher(BatcherInput::TurnEnd);
+            let ahead = self.is_ahead().then(|| self.executed());
             let effects = self.roles.deliver(now, mail);
+            let undone = ahead.is_some_and(|executed| !self.is_ahead() && self.executed() == executed);
+            self.marks.reach_if(undone, Mark::TentativeUndone);
             // A turn that proposed something goes on; one that did not is over.
             ended = ended && effects.is_empty() || turn_end && effects.is_empty();
             watch::on_effects(step, &effects, &mut self.marks);
@@ -283,6 +332,7 @@ impl Node {
             }
             self.adversary = Some(adversary);
         }
+        self.flush(turn);
     }
 
     /// The sync that was due returns: everything written so far is durable. False if the disk failed.
@@ -295,6 +345,7 @@ impl Node {
             return false;
         }
         self.on_durable(mark, turn);
+        self.flush(turn);
         true
     }
 
@@ -370,7 +421,9 @@ impl Node {
                     None => self.seal(to, &message, turn),
                     Some(mut adversary) => {
                         for (to, message) in adversary.on_send(to, message, &self.signer) {
-                            self.seal(to, &message, turn);
+                            if let Some(to) = self.reached(to) {
+                                self.seal(to, &message, turn);
+                            }
                         }
                         self.adversary = Some(adversary);
                     }
@@ -390,10 +443,17 @@ impl Node {
             To::Replicas(set) => set.iter().filter(|id| *id != self.own).map(Peer::Replica).collect(),
             To::Client(id) => vec![Peer::Client(id)],
         };
-        let payload = message.payload();
-        for peer in peers {
-            if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
-                turn.frames.push((peer, bytes));
+        self.post.of_replica(peers, message.clone());
+    }
+
+    /// What the turn sends, in as few frames as the carrier of the real sockets makes of it.
+    fn flush(&mut self, turn: &mut Turn) {
+        for Outbound { to, payload } in self.post.take() {
+            self.marks.reach_if(payload.kind() == Kind::Replies, Mark::RepliesTogether);
+            for peer in to {
+                if let Some(bytes) = seal_for(&payload, self.links.get_mut(&peer)) {
+                    turn.frames.push((peer, bytes));
+                }
             }
         }
     }

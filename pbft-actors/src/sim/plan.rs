@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub(super) operations_per_client: u64,
     pub(super) outstanding: u64,
     pub(super) sign_all: bool,
+    pub(super) digest_replies: bool,
+    pub(super) one_round_reads: bool,
     pub(super) links: LinkPlan,
     /// How long everything may go wrong.
     pub(super) faulty_time: Micros,
@@ -75,11 +77,14 @@ impl Plan {
             result_bytes_per_client: *rng.pick(&[8, 64, 4_096]),
             tuning: Tuning {
                 timeout: Millis(*rng.pick(&[150, 300, 600])),
+                // From `timeout` on it is off.
+                timeout_min: Millis(*rng.pick(&[10, 40, 80, 600])),
                 timeout_max: Millis(5_000),
                 status_interval: Millis(*rng.pick(&[20, 50, 100])),
                 pipeline: *rng.pick(&[1, 2, 4, 8]),
                 batch_requests: *rng.pick(&[1, 2, 8, 64]),
                 batch_bytes: *rng.pick(&[1, 512, 1 << 20]),
+                tentative_execution: rng.chance(700),
                 clock_tolerance: Millis(5_000),
                 admission_min: *rng.pick(&[4, 64, 4_096]),
                 rejoin_interval: Millis(200),
@@ -90,6 +95,8 @@ impl Plan {
             operations_per_client: rng.between(5, 30),
             outstanding: *rng.pick(&[1, 2, 8]),
             sign_all: rng.chance(100),
+            digest_replies: rng.chance(700),
+            one_round_reads: rng.chance(700),
             links: LinkPlan {
                 loss_per_mille: loss,
                 duplicate_per_mille: if stormy { rng.between(0, 200) } else { 0 },

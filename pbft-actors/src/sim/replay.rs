@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::client::Record;
 use super::plan::Micros;
-use crate::message::{Batch, Outcome, ReplyResult};
+use crate::crypto::Digest;
+use crate::message::{Batch, Outcome, Reply, ReplyResult};
 use crate::role::{Effect, ExecutorInput, Message, Outbox, Role};
 use crate::roles::client::InvokeError;
 use crate::roles::executor::{Executor, ExecutorConfig};
@@ -17,7 +18,15 @@ struct Executed {
     seq: Seq,
     /// Counted over the whole log.
     position: u64,
-    outcome: Outcome,
+    /// What was executed, and what came of it.
+    request_digest: Digest,
+    result: ReplyResult,
+}
+
+impl Executed {
+    fn is(&self, outcome: &Outcome) -> bool {
+        self.result.digest(self.request_digest) == outcome.digest(self.request_digest)
+    }
 }
 
 /// Every request's first outcome in the log.
@@ -42,11 +51,10 @@ impl Replay {
             let mut out = Outbox::default();
             executor.on_input(Now::default(), ExecutorInput::Execute(vec![(seq, batch.clone())]), &mut out);
             for effect in out.effects {
-                if let Effect::Send(_, Message::Reply(reply)) = effect
-                    && let ReplyResult::Full(outcome) = reply.result
-                {
+                if let Effect::Send(_, Message::Reply(reply)) = effect {
                     let position = executed.len() as u64;
-                    executed.entry(reply.request).or_insert(Executed { seq, position, outcome });
+                    let Reply { request, request_digest, result, .. } = reply;
+                    executed.entry(request).or_insert(Executed { seq, position, request_digest, result });
                 }
             }
         }
@@ -62,27 +70,28 @@ impl Replay {
         let mut spans: Vec<(Micros, Micros, u64)> = Vec::new();
         for record in history {
             let Some((completed, completion)) = &record.completed else { continue };
-            let (id, matches): (RequestId, &dyn Fn(&Executed) -> bool) = match completion {
-                Ok(committed) => (committed.id, &|executed| {
-                    executed.seq == committed.seq
-                        && executed.outcome == Outcome::Done(committed.result.clone())
-                }),
-                Err(InvokeError::Refused { id, refusal }) => {
-                    (*id, &|executed| executed.outcome == Outcome::Refused(refusal.clone()))
+            let (id, seq, answer) = match completion {
+                Ok(committed) => (committed.id, committed.seq, Some(Outcome::Done(committed.result.clone()))),
+                Err(InvokeError::Refused { id, seq, refusal }) => {
+                    (*id, *seq, Some(Outcome::Refused(refusal.clone())))
                 }
-                Err(InvokeError::ResultDropped { id }) => (*id, &|_| true),
+                Err(InvokeError::ResultDropped { id, seq }) => (*id, *seq, None),
                 Err(_) => continue,
             };
+            // A read that was not ordered has no place in the log.
+            if seq == Seq::ZERO {
+                continue;
+            }
             match self.0.get(&id) {
                 None => {
                     return Err(format!("request {id} was answered {completion:?}, and nobody executed it"));
                 }
-                Some(executed) if matches(executed) => {
+                Some(executed) if executed.seq == seq && answer.is_none_or(|answer| executed.is(&answer)) => {
                     spans.push((record.invoked, *completed, executed.position));
                 }
-                Some(Executed { seq, outcome, .. }) => {
+                Some(Executed { seq, result, .. }) => {
                     return Err(format!(
-                        "request {id} was answered {completion:?}, but the log has {outcome:?} at {seq}"
+                        "request {id} was answered {completion:?}, but the log has {result:?} at {seq}"
                     ));
                 }
             }

@@ -218,28 +218,34 @@ fn converge(cluster: &mut Cluster) -> bool {
 }
 
 /// Restarts what is down, but for those that stay dead to the end.
+///
+/// Never more than f are dead or may have forgotten what they promised: a directory that was put back to
+/// what it was and that too few notice counts until the group has passed all that it held.
 fn choose_survivors(cluster: &mut Cluster, stay_dead: usize) {
-    let mut faulty = cluster.faulty();
+    let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
     let down = |cluster: &Cluster, id: &ReplicaId| cluster.nodes[id.index()].is_none();
-    // Never more than f at once: forgetful replicas count until they vote.
-    let forgetful = faulty.iter().filter(|id| !down(cluster, id)).count();
-    let mut dead = stay_dead.min(cluster.plan.quorums.f() - forgetful.min(cluster.plan.quorums.f()));
-    for replica in cluster.plan.quorums.replicas() {
-        if down(cluster, &replica) {
-            if dead > 0 {
-                dead -= 1;
-            } else {
-                cluster.restart_after(replica, 1_000);
-            }
+    let mut suspects = cluster.tainted();
+    suspects.extend(cluster.faulty().into_iter().filter(|id| !down(cluster, id)));
+    suspects.sort_unstable();
+    suspects.dedup();
+    let (mut dead, mut spare) = (stay_dead, cluster.plan.quorums.f().saturating_sub(suspects.len()));
+    for replica in &replicas {
+        if !down(cluster, replica) {
+            continue;
+        }
+        let suspect = suspects.contains(replica);
+        if dead > 0 && (suspect || spare > 0) {
+            dead -= 1;
+            spare -= usize::from(!suspect);
+        } else {
+            cluster.restart_after(*replica, 1_000);
         }
     }
-    while dead > 0 && faulty.len() < cluster.plan.quorums.f() {
-        let replicas: Vec<ReplicaId> = cluster.plan.quorums.replicas().collect();
+    while dead > 0 && spare > 0 {
         let victim = *cluster.rng.pick(&replicas);
-        if !faulty.contains(&victim) {
+        if !suspects.contains(&victim) && !down(cluster, &victim) {
             cluster.crash(victim);
-            faulty.push(victim);
-            dead -= 1;
+            (dead, spare) = (dead - 1, spare - 1);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::types::{Millis, Quorums};
 
 /// Everything that decides a run: configuration, workload, network, and what goes wrong when.
 ///
-/// A seed draws one. Smaller ones are made of it where it fails ([`shrink`](super::shrink)). As JSON
+/// A seed draws one. Smaller ones are made of it where it fails ([`shrink`](Self::shrink)). As JSON
 /// it is what `vopr --replay` takes; it replays at the commit that wrote it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Script {

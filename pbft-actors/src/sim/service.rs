@@ -19,10 +19,17 @@ pub(super) enum Behaviour {
     Append = 0,
     Refuse = 1,
     Panic = 2,
+    /// Changes nothing; answers with the length of the log.
+    Read = 4,
+    /// Appends; the answer is longer than a digest.
+    Long = 5,
     /// Appends, and writes [`FILL_PAGES`] pages that no other operation wrote so.
     #[cfg(test)]
     Fill = 3,
 }
+
+/// How much longer a long answer is.
+const LONG_BYTES: usize = 300;
 
 /// Pages that one operation fills.
 pub(super) const FILL_PAGES: u64 = 2_000;
@@ -68,6 +75,7 @@ impl Service for LogService {
                 Ok(Bytes::copy_from_slice(&position.to_be_bytes()))
             }
             // Without the panic hook: this one is expected.
+            5 => Ok([&position.to_be_bytes()[..], &[0; LONG_BYTES]].concat().into()),
             2 => resume_unwind(Box::new("as asked")),
             _ => Ok(Bytes::copy_from_slice(&position.to_be_bytes())),
         }

@@ -15,6 +15,8 @@ pub(super) struct Twin {
     pub(super) node: Box<Node>,
     /// Whom it talks to; the first copy talks to the others.
     side: ReplicaSet,
+    /// Whom it hears.
+    heard: ReplicaSet,
     everyone: ReplicaSet,
     said: Rc<RefCell<Vec<(To, Message)>>>,
 }
@@ -24,13 +26,18 @@ impl Twin {
     pub(super) fn new(mut node: Node, side: ReplicaSet, everyone: ReplicaSet) -> Self {
         let said = Rc::new(RefCell::new(Vec::new()));
         node.adversary = Some(Box::new(Overheard(said.clone())));
-        Self { node: Box::new(node), side, everyone, said }
+        Self { node: Box::new(node), side, heard: everyone, everyone, said }
+    }
+
+    /// From here on it talks to these only, and hears no others.
+    pub(super) fn keep_to(&mut self, side: ReplicaSet) {
+        (self.side, self.heard) = (side, side);
     }
 
     /// Whether it, too, gets what this peer says.
     pub(super) fn hears(&self, from: Peer) -> bool {
         match from {
-            Peer::Replica(_) => true,
+            Peer::Replica(id) => self.heard.contains(id),
             Peer::Client(id) => id.0 % 2 == 1,
         }
     }

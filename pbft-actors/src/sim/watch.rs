@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::mark::{Mark, Marks};
-use crate::message::{Batch, Fetch, Outcome, ReplyResult, ViewChange};
+use crate::message::{Batch, Fetch, Outcome, Reply, ReplyResult, ViewChange};
 use crate::ports::storage::Damage;
 use crate::replica::Restored;
 use crate::role::{Effect, Event, ExecutorInput, LogStanding, Mail, Message, OrdererInput};
@@ -61,17 +61,27 @@ fn on_message(step: Step, message: &Message, marks: &mut Marks) {
             marks.reach_if(chosen.iter().any(|(_, digest)| *digest != null), Mark::BatchChosen);
         }
         Message::PrePrepare(message) if message.choice.is_none() => marks.reach(Mark::NullProposed),
-        Message::Reply(reply) => match &reply.result {
-            ReplyResult::Full(Outcome::SessionExpired { .. }) => marks.reach(Mark::SessionExpired),
-            ReplyResult::Full(Outcome::ResultDropped) => marks.reach(Mark::ResultDropped),
-            _ if step == Step::Requests => marks.reach(Mark::DuplicateAnswered),
-            _ => {}
-        },
+        Message::Reply(reply) => on_reply(step, reply, marks),
         Message::NeedSignature(_) => marks.reach(Mark::NeedSignature),
         Message::Busy(_) => marks.reach(Mark::Busy),
         Message::Decided(_) => marks.reach(Mark::DecisionTold),
         Message::Certificate(_) => marks.reach(Mark::CertificateTold),
         _ => {}
+    }
+}
+
+fn on_reply(step: Step, reply: &Reply, marks: &mut Marks) {
+    if reply.tentative && reply.seq == Seq::ZERO {
+        marks.reach(if step == Step::Requests { Mark::ReadAnswered } else { Mark::ReadWaited });
+        return;
+    }
+    marks.reach_if(reply.tentative, Mark::TentativeReply);
+    match &reply.result {
+        ReplyResult::Full(Outcome::SessionExpired { .. }) => marks.reach(Mark::SessionExpired),
+        ReplyResult::Full(Outcome::ResultDropped) => marks.reach(Mark::ResultDropped),
+        _ if step == Step::Requests => marks.reach(Mark::DuplicateAnswered),
+        ReplyResult::Digest(_) => marks.reach(Mark::DigestReply),
+        ReplyResult::Full(_) => {}
     }
 }
 

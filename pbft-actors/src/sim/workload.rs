@@ -23,6 +23,12 @@ impl Workload {
         Self { service: Rc::new(|_| Arc::new(LogService)), operations: Operations::Log }
     }
 
+    /// The same without reads: every operation is executed at its own place.
+    #[cfg(test)]
+    pub(super) fn writes() -> Self {
+        Self { operations: Operations::Writes, ..Self::log() }
+    }
+
     /// Any other service, with operations made of random numbers.
     pub(super) fn of<S: Service>(
         service: impl Fn() -> S + 'static,
@@ -53,6 +59,9 @@ impl Workload {
 pub(super) enum Operations {
     /// Those of [`LogService`].
     Log,
+    /// Those that change it.
+    #[cfg(test)]
+    Writes,
     /// Made of random numbers.
     Drawn(Rc<dyn Fn(u64) -> Vec<u8>>),
 }
@@ -65,8 +74,15 @@ impl Operations {
                 let behaviour = match rng.below(20) {
                     0 => Behaviour::Refuse,
                     1 => Behaviour::Panic,
+                    2..6 => Behaviour::Read,
+                    6..9 => Behaviour::Long,
                     _ => Behaviour::Append,
                 };
+                (operation(id, behaviour), Some(behaviour))
+            }
+            #[cfg(test)]
+            Self::Writes => {
+                let behaviour = *rng.pick(&[Behaviour::Append, Behaviour::Long, Behaviour::Refuse]);
                 (operation(id, behaviour), Some(behaviour))
             }
             Self::Drawn(operation) => (operation(rng.next()).into(), None),

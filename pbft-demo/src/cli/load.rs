@@ -7,6 +7,7 @@ use pbft_actors::types::ClientId;
 use pbft_net::{Tcp, TcpConfig};
 
 use super::{LoadArgs, UnreplicatedArgs, log, replica};
+use crate::ask::ask;
 use crate::config::{Cluster, KeyOwner, Member};
 use crate::load::local::{Local, Setup, unreplicated_member};
 use crate::load::{Figures, Load, Processes, connect, measure, table};
@@ -73,8 +74,18 @@ async fn load(args: &LoadArgs) -> Result<(), Failure> {
     }
     if !args.json {
         print!("{}", table(&all));
+        if let Some(local) = local.filter(|local| local.has_processes()) {
+            println!("\nview changes since the start: {}", view_changes(&local)?);
+        }
     }
     Ok(())
+}
+
+/// What overload must not lead to: the view of whoever went furthest.
+fn view_changes(local: &Local) -> Result<u64, Failure> {
+    let state = ask(&Cluster::load(&local.cluster_file())?.file);
+    let views = state.replicas.iter().filter_map(|replica| replica.report.as_ref());
+    Ok(views.map(|report| report.view).max().unwrap_or(0))
 }
 
 fn setup(args: &LoadArgs) -> Setup {
@@ -118,10 +129,8 @@ struct Target {
 
 impl Target {
     fn cluster(file: &Path, clients: u32, servers: Option<Processes>) -> Result<Self, Failure> {
-        let members = members(file, clients)?;
-        let replicas = members.first().map_or(0, |(_, member)| member.cluster.file.replicas.len());
-        let start = |(id, member)| Ok(client(id, member)?.recipient());
-        let clients = members.into_iter().map(start).collect::<Result<_, Failure>>()?;
+        let replicas = Cluster::load(file)?.file.replicas.len();
+        let clients = self::clients(file, clients)?;
         Ok(Self { name: "cluster", replicas, clients, servers })
     }
 
@@ -130,6 +139,11 @@ impl Target {
         let clients = members(file, clients)?.into_iter().map(start).collect::<Result<_, Failure>>()?;
         Ok(Self { name: "unreplicated", replicas: 1, clients, servers: Some(servers) })
     }
+}
+
+/// Starts the first clients of a cluster.
+pub(super) fn clients(file: &Path, clients: u32) -> Result<Vec<Recipient<InvokeMany>>, Failure> {
+    members(file, clients)?.into_iter().map(|(id, member)| Ok(client(id, member)?.recipient())).collect()
 }
 
 /// The first clients of a cluster: each has a connection of its own to every replica.

@@ -1,6 +1,7 @@
 //! The command line: words that scripts rely on.
 
 mod counter;
+mod failover;
 mod init;
 mod load;
 mod log;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::Failure;
+pub use failover::{FailOverArgs, How};
 pub(crate) use replica::{data_directory, open};
 
 /// A replicated counter service that goes on while a third of its replicas fail in any way.
@@ -49,6 +51,8 @@ pub enum Command {
     State(StateArgs),
     /// Measure: clients that have so many operations outstanding all the time
     Load(LoadArgs),
+    /// Measure: primaries that end under load, and how long nobody is served then
+    FailOver(FailOverArgs),
     /// Serve the counters without replication, for `load` to compare with
     #[command(hide = true)]
     Unreplicated(UnreplicatedArgs),
@@ -263,6 +267,7 @@ impl Cli {
             Some(Command::Status(args)) => status::run(args),
             Some(Command::State(args)) => state::run(args),
             Some(Command::Load(args)) => load::run(args),
+            Some(Command::FailOver(args)) => failover::run(args),
             Some(Command::Unreplicated(args)) => load::serve_unreplicated(args),
         }
     }

@@ -46,11 +46,13 @@ pub struct AgreedSection {
 #[expect(missing_docs, reason = "each is the field of this name of `pbft_actors::ports::config::Tuning`")]
 pub struct TuningSection {
     pub timeout_ms: u64,
+    pub timeout_ms_min: u64,
     pub timeout_ms_max: u64,
     pub status_interval_ms: u64,
     pub pipeline: usize,
     pub batch_requests: usize,
     pub batch_bytes: usize,
+    pub tentative_execution: bool,
     pub clock_tolerance_ms: u64,
     pub admission_min: usize,
     pub rejoin_interval_ms: u64,
@@ -131,11 +133,13 @@ impl TuningSection {
     pub(super) fn tuning(&self) -> Tuning {
         Tuning {
             timeout: Millis(self.timeout_ms),
+            timeout_min: Millis(self.timeout_ms_min),
             timeout_max: Millis(self.timeout_ms_max),
             status_interval: Millis(self.status_interval_ms),
             pipeline: self.pipeline,
             batch_requests: self.batch_requests,
             batch_bytes: self.batch_bytes,
+            tentative_execution: self.tentative_execution,
             clock_tolerance: Millis(self.clock_tolerance_ms),
             admission_min: self.admission_min,
             rejoin_interval: Millis(self.rejoin_interval_ms),
@@ -150,11 +154,13 @@ impl Default for TuningSection {
         let tuning = Tuning::default();
         Self {
             timeout_ms: tuning.timeout.0,
+            timeout_ms_min: tuning.timeout_min.0,
             timeout_ms_max: tuning.timeout_max.0,
             status_interval_ms: tuning.status_interval.0,
             pipeline: tuning.pipeline,
             batch_requests: tuning.batch_requests,
             batch_bytes: tuning.batch_bytes,
+            tentative_execution: tuning.tentative_execution,
             clock_tolerance_ms: tuning.clock_tolerance.0,
             admission_min: tuning.admission_min,
             rejoin_interval_ms: tuning.rejoin_interval.0,

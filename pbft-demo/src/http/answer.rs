@@ -58,9 +58,9 @@ impl Answer {
     fn failed(error: &InvokeError) -> Self {
         let failure = explain(error);
         let (status, id, outcome) = match error {
-            InvokeError::Refused { id, refusal } => (status_of(refusal), Some(*id), Known::Final),
+            InvokeError::Refused { id, refusal, .. } => (status_of(refusal), Some(*id), Known::Final),
             InvokeError::Unknown { id } => (StatusCode::GATEWAY_TIMEOUT, Some(*id), Known::Unknown),
-            InvokeError::SessionClosed { id } | InvokeError::ResultDropped { id } => {
+            InvokeError::SessionClosed { id } | InvokeError::ResultDropped { id, .. } => {
                 (StatusCode::GONE, Some(*id), Known::Final)
             }
             InvokeError::NoSuchRequest { id } => (StatusCode::NOT_FOUND, Some(*id), Known::Final),
@@ -114,14 +114,14 @@ fn listing_json(listing: Listing) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use pbft_actors::types::{ClientId, SessionId, Timestamp};
+    use pbft_actors::types::{ClientId, Seq, SessionId, Timestamp};
 
     use super::*;
 
     const ID: RequestId = RequestId { client: ClientId(1), session: SessionId(2), timestamp: Timestamp(3) };
 
     fn refused(code: u32) -> InvokeError {
-        InvokeError::Refused { id: ID, refusal: Refusal::new(code, "why") }
+        InvokeError::Refused { id: ID, seq: Seq(4), refusal: Refusal::new(code, "why") }
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
             (refused(Refusal::PANICKED), 500, Known::Final),
             (refused(Refusal::STATE_REFUSED), 507, Known::Final),
             (InvokeError::SessionClosed { id: ID }, 410, Known::Final),
-            (InvokeError::ResultDropped { id: ID }, 410, Known::Final),
+            (InvokeError::ResultDropped { id: ID, seq: Seq(4) }, 410, Known::Final),
             (InvokeError::NoSuchRequest { id: ID }, 404, Known::Final),
             (InvokeError::NotSent, 503, Known::NotSent),
             (InvokeError::Stopped, 503, Known::NotSent),

@@ -102,13 +102,59 @@ impl Local {
         }
         let mut processes = Processes::default();
         for id in 0..replicas {
-            let mut command = Command::new(program()?);
-            command.arg("replica").arg("--config").arg(&file).args(["--id", &id.to_string()]);
-            command.args(self.setup.memory.then_some("--memory"));
+            let command = self.replica_command(ReplicaId(id))?;
             processes.servers.push(self.children.start(command)?);
         }
         self.until_all_vote(&file)?;
         Ok(processes)
+    }
+
+    fn replica_command(&self, id: ReplicaId) -> Result<Command, Failure> {
+        let mut command = Command::new(program()?);
+        command.arg("replica").arg("--config").arg(self.cluster_file()).args(["--id", &id.to_string()]);
+        command.args(self.setup.memory.then_some("--memory"));
+        Ok(command)
+    }
+
+    /// Kills a replica's process: nothing it has in memory is left.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub(crate) fn kill(&mut self, id: ReplicaId) -> Result<(), Failure> {
+        let child = &mut self.children.0[id.index()];
+        let gone = |error| Failure::new(format!("replica {id} is not there: {error}"), "report this");
+        child.kill().and_then(|()| child.wait()).map_err(gone)?;
+        Ok(())
+    }
+
+    /// Starts a replica that was killed.
+    ///
+    /// # Errors
+    /// No process can be started.
+    pub(crate) fn start_again(&mut self, id: ReplicaId) -> Result<(), Failure> {
+        let command = self.replica_command(id)?;
+        self.children.start(command)?;
+        let child = self.children.0.pop().expect("it was started");
+        self.children.0[id.index()] = child;
+        Ok(())
+    }
+
+    /// Sends a replica's process a signal.
+    ///
+    /// # Errors
+    /// There is no `kill` on this system, or no such process.
+    pub(crate) fn signal(&self, id: ReplicaId, signal: &str) -> Result<(), Failure> {
+        let pid = self.children.0[id.index()].id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        match sent {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(Failure::new(format!("no {signal} to replica {id}"), "install `kill`")),
+        }
+    }
+
+    /// Whether replicas run as processes, which can be asked where they stand.
+    pub(crate) fn has_processes(&self) -> bool {
+        !self.children.0.is_empty() && !self.setup.in_process
     }
 
     /// Starts the unreplicated server.

@@ -82,7 +82,7 @@ impl UnreplicatedClient {
         let id = RequestId { client: ClientId(0), session: SessionId(0), timestamp: Timestamp(0) };
         let outcome = match u32::from_be_bytes(*code) {
             0 => Ok(Committed { id, seq: Seq::ZERO, result: body.slice_ref(result) }),
-            code => Err(InvokeError::Refused { id, refusal: Refusal::new(code, "") }),
+            code => Err(InvokeError::Refused { id, seq: Seq::ZERO, refusal: Refusal::new(code, "") }),
         };
         Some((to, token, outcome))
     }

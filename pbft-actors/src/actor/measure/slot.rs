@@ -79,7 +79,7 @@ impl ThreePhases {
                 read_only: false,
                 operation: Bytes::new(),
             };
-            let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+            let hints = Hints::default();
             Request::authenticated(operation, keys.iter().map(Some), hints)
         };
         Self {
@@ -129,7 +129,7 @@ impl ThreePhases {
                 Effect::Send(To::Others, message) => {
                     let (from, payload) = (Peer::Replica(ReplicaId(at as u8)), message.payload());
                     for (to, other) in self.replicas.iter().enumerate().filter(|(to, _)| *to != at) {
-                        let opened = other.opener.open(from, payload.kind(), payload.body().clone());
+                        let opened = other.opener.open_frame(from, payload.unsealed());
                         let mut inbound = Inbound::default();
                         route(opened.expect("a correct replica sent it"), &mut inbound);
                         for mail in inbound.into_mail() {

@@ -1,6 +1,7 @@
 //! The request batcher: pending requests, admission and fairness, and the timer by which a backup
 //! suspects a primary that does not serve (PROTOCOL 5 and 7.1).
 
+mod patience;
 mod pending;
 mod propose;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::role::{
 };
 use crate::roles::RateLimit;
 use crate::types::{Millis, Monotonic, Now, Quorums, ReplicaId, RequestId, Seq, Timestamp, View};
+use patience::Patience;
 use pending::Pending;
 
 /// One client may have this part of the admission, so that no flooder takes all of it.
@@ -73,6 +75,7 @@ pub(crate) struct Batcher {
     accepted: Seq,
     /// When the oldest waiting thing became the oldest, and what it is.
     oldest: Option<(timer::Oldest, Monotonic)>,
+    patience: Patience,
     /// Requests that a proposal names and that could not be proven here.
     needed: BTreeSet<Digest>,
     signed_only: BTreeSet<crate::types::ClientId>,
@@ -99,6 +102,7 @@ impl Batcher {
             fill: Seq::ZERO,
             accepted: Seq::ZERO,
             oldest: None,
+            patience: Patience::default(),
             needed: BTreeSet::new(),
             signed_only: BTreeSet::new(),
             throughput: propose::Throughput::default(),
@@ -212,7 +216,9 @@ impl Batcher {
         }
     }
 
-    fn on_need(&mut self, need: Need, out: &mut Outbox<BatcherTimer>) {
+    fn on_need(&mut self, now: Now, need: Need, out: &mut Outbox<BatcherTimer>) {
+        // The primary has proposed something, and is not to blame if a client's proof is bad.
+        self.on_sign(now);
         let mut found = Vec::new();
         for (digest, client) in need.requests {
             if let Some(request) = self.pending.proven(&digest, &self.signed_only) {
@@ -235,6 +241,8 @@ impl Batcher {
 
     fn on_executed(&mut self, now: Now, finished: &Finished, out: &mut Outbox<BatcherTimer>) {
         self.executed = self.executed.max(finished.seq);
+        self.on_sign(now);
+        self.patience.on_executed(now.monotonic, finished.seq);
         self.throughput.record(now.monotonic, finished.requests.len());
         for id in &finished.requests {
             self.pending.remove(id);
@@ -283,6 +291,14 @@ impl Batcher {
             self.pending.retain_signed();
         }
         self.oldest = None;
+        self.patience.on_entered(now.monotonic);
+        self.watch(now, out);
+    }
+
+    /// Timers stand still from here on, or go on.
+    fn on_still(&mut self, now: Now, out: &mut Outbox<BatcherTimer>) {
+        self.oldest = None;
+        self.patience.restart(now.monotonic);
         self.watch(now, out);
     }
 }
@@ -295,7 +311,7 @@ impl Role for Batcher {
         match input {
             BatcherInput::Admitted(requests) => self.on_admitted(now, requests, out),
             BatcherInput::NeedSignature(need) => self.on_need_signature(now, &need, out),
-            BatcherInput::Need(need) => self.on_need(need, out),
+            BatcherInput::Need(need) => self.on_need(now, need, out),
             BatcherInput::Grant(grant) => self.grant = Some(grant),
             BatcherInput::Changing(view) => {
                 self.was_primary = self.was_primary || self.is_primary();
@@ -311,6 +327,8 @@ impl Role for Batcher {
             BatcherInput::Jumped(seq) => self.on_jumped(now, seq, out),
             BatcherInput::Accepted(seq) => {
                 self.accepted = self.accepted.max(seq);
+                self.on_sign(now);
+                self.patience.on_accepted(now.monotonic, seq);
                 self.watch(now, out);
             }
             BatcherInput::Fill(seq) => {
@@ -319,13 +337,11 @@ impl Role for Batcher {
             }
             BatcherInput::Transferring(transferring) => {
                 self.transferring = transferring;
-                self.oldest = None;
-                self.watch(now, out);
+                self.on_still(now, out);
             }
             BatcherInput::WaitingForDisk(waiting) => {
                 self.waiting_for_disk = waiting;
-                self.oldest = None;
-                self.watch(now, out);
+                self.on_still(now, out);
             }
             BatcherInput::TurnEnd => self.propose(now, out),
         }

@@ -20,7 +20,8 @@ struct Waiting {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     waiting: BTreeMap<RequestId, Waiting>,
-    by_digest: BTreeMap<Digest, RequestId>,
+    /// Only while proofs are disputed: made by the first dispute, and kept until nothing waits.
+    by_digest: Option<BTreeMap<Digest, RequestId>>,
     /// Signed requests by arrival: the first is the oldest that holds a timer.
     timed: BTreeMap<u64, RequestId>,
     /// Unproposed requests by source, each in its own order. Ids that are gone are skipped.
@@ -76,14 +77,21 @@ impl Pending {
         self.waiting.get(id).map(|waiting| &*waiting.request)
     }
 
+    /// A request by its digest.
+    fn named(&mut self, digest: &Digest) -> Option<&Request> {
+        let index = || self.waiting.iter().map(|(id, waiting)| (*waiting.request.digest(), *id)).collect();
+        let id = self.by_digest.get_or_insert_with(index).get(digest)?;
+        self.waiting.get(id).map(|waiting| &*waiting.request)
+    }
+
     /// A request in its signed form.
-    pub(super) fn signed(&self, digest: &Digest) -> Option<&Request> {
-        self.by_digest.get(digest).and_then(|id| self.request(id)).filter(|request| request.is_signed())
+    pub(super) fn signed(&mut self, digest: &Digest) -> Option<&Request> {
+        self.named(digest).filter(|request| request.is_signed())
     }
 
     /// A request that this replica verified itself.
-    pub(super) fn proven(&self, digest: &Digest, signed_only: &BTreeSet<ClientId>) -> Option<&Request> {
-        let request = self.by_digest.get(digest).and_then(|id| self.request(id))?;
+    pub(super) fn proven(&mut self, digest: &Digest, signed_only: &BTreeSet<ClientId>) -> Option<&Request> {
+        let request = self.named(digest)?;
         (request.is_signed() || !signed_only.contains(&request.id().client)).then_some(request)
     }
 
@@ -99,7 +107,9 @@ impl Pending {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes += request.wire().len();
-        self.by_digest.insert(*request.digest(), id);
+        if let Some(index) = &mut self.by_digest {
+            index.insert(*request.digest(), id);
+        }
         if request.is_signed() {
             self.timed.insert(arrival, id);
         }
@@ -129,8 +139,14 @@ impl Pending {
     pub(super) fn remove(&mut self, id: &RequestId) {
         let Some(waiting) = self.waiting.remove(id) else { return };
         self.bytes -= waiting.request.wire().len();
-        self.by_digest.remove(waiting.request.digest());
-        self.timed.remove(&waiting.arrival);
+        if self.waiting.is_empty() {
+            self.by_digest = None;
+        } else if let Some(index) = &mut self.by_digest {
+            index.remove(waiting.request.digest());
+        }
+        if waiting.request.is_signed() {
+            self.timed.remove(&waiting.arrival);
+        }
         if let Some(count) = self.by_client.get_mut(&id.client) {
             *count -= 1;
             if *count == 0 {

@@ -54,6 +54,7 @@ pub(super) struct Memory {
 #[derive(Clone, Default)]
 struct Kept {
     votes: BTreeSet<(VoteKind, Vote)>,
+    /// What it claimed its state to be, and the stable checkpoint.
     claimed: BTreeMap<Seq, Digest>,
     asked: View,
     stable: Seq,
@@ -96,6 +97,11 @@ impl Memory {
         self.kept.claimed.get(&seq).copied()
     }
 
+    /// What it claimed before its state on disk.
+    pub(super) fn claimed_below(&self, seq: Seq) -> impl Iterator<Item = Checkpoint> + '_ {
+        self.kept.claimed.range(..seq).map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest })
+    }
+
     /// The highest seq that it said to have executed, as far as the journal leads there; none until
     /// that is known. What the disk lost on the way is fetched while this replica votes.
     fn owed(&self) -> Option<Seq> {
@@ -132,6 +138,7 @@ impl Checkpointer {
         memory.oldest = remembered.peer_logs.clone();
         let kept = &mut memory.kept;
         kept.claimed = remembered.claimed.clone();
+        kept.claimed.extend(remembered.stable.map(|stable| (stable.seq, stable.digest)));
         kept.stable = remembered.stable.map_or(Seq::ZERO, |stable| stable.seq);
         kept.asked = remembered.asked.as_ref().map_or(View(0), |(view, _)| *view);
         for (seq, slot) in &remembered.slots {
@@ -313,7 +320,7 @@ impl Checkpointer {
             read_only: false,
             operation: Bytes::from(codec::encode(&RejoinOperation { log, target })),
         };
-        let hints = Hints { full_reply: true, replier: self.own() };
+        let hints = Hints::default();
         let signer = &self.config.signer;
         let request = Request::signed(operation, &signer.identity, &signer.binding, hints);
         // The group must not let in what does not remember, after another stop, that it has to wait.
@@ -331,7 +338,9 @@ impl Checkpointer {
             return;
         }
         let until = rejoined.target.max(rejoined.seq);
-        if rejoined.log > self.config.signer.log {
+        // One of the same number, too: of each number the group lets in one.
+        let own = self.config.signer.log;
+        if rejoined.log != own && rejoined.log.number >= own.number {
             self.on_overtaken(rejoined.log, out);
         }
         if rejoined.log != self.config.signer.log {

@@ -162,6 +162,10 @@ impl Checkpointer {
     fn on_start(&mut self, now: Now, genesis: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
         self.saved = genesis.seq;
+        // C names them, too: a quorum may have claimed one that all who claimed it have passed since.
+        for claimed in self.memory.claimed_below(genesis.seq) {
+            out.tell(OrdererInput::OwnCheckpoint(claimed));
+        }
         out.tell(OrdererInput::OwnCheckpoint(genesis.checkpoint()));
         self.taken.insert(genesis.seq, genesis.snapshot);
         out.tell(ViewChangerInput::OwnLog(self.config.signer.log));

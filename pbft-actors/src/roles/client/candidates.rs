@@ -2,7 +2,7 @@ use smallvec::SmallVec;
 
 use crate::crypto::Digest;
 use crate::message::{Outcome, Reply, ReplyResult};
-use crate::types::{Quorums, ReplicaId, ReplicaSet, Seq};
+use crate::types::{Quorums, ReplicaId, Seq, View};
 
 /// The replies to one request, sorted by what they say; of each replica only its last one counts. As a
 /// rule all say the same, so a result is hashed only where some came in full and others as a digest.
@@ -14,8 +14,8 @@ struct Candidate {
     seq: Seq,
     /// In full as soon as one reply had it so.
     result: ReplyResult,
-    committed: ReplicaSet,
-    tentative: ReplicaSet,
+    /// Who says so: as committed, or as tentative in a view.
+    votes: SmallVec<[(ReplicaId, Option<View>); 4]>,
 }
 
 impl Candidate {
@@ -23,19 +23,22 @@ impl Candidate {
         self.seq == reply.seq && same(&self.result, &reply.result, reply.request_digest)
     }
 
-    fn forget(&mut self, replica: ReplicaId) {
-        self.committed.remove(replica);
-        self.tentative.remove(replica);
+    /// Weak-many committed ones, or Q together with those that are tentative in one view: what prepared
+    /// at fewer than Q replicas in each of two views may be gone in the third.
+    fn is_enough(&self, quorums: Quorums) -> bool {
+        let count = |wanted: Option<View>| self.votes.iter().filter(|(_, view)| *view == wanted).count();
+        let committed = count(None);
+        let in_one_view = |view: View| committed + count(Some(view)) >= quorums.quorum();
+        committed >= quorums.weak() || self.votes.iter().any(|(_, view)| view.is_some_and(in_one_view))
     }
 
-    fn is_empty(&self) -> bool {
-        self.committed.is_empty() && self.tentative.is_empty()
+    fn forget(&mut self, replica: ReplicaId) {
+        self.votes.retain(|(voter, _)| *voter != replica);
     }
 }
 
 impl Candidates {
-    /// Counts a reply; the outcome once weak-many committed ones, or Q of which some are tentative,
-    /// match and one of them came in full.
+    /// Counts a reply; the outcome once enough match and one of them came in full.
     pub(super) fn on_reply(
         &mut self,
         quorums: Quorums,
@@ -47,8 +50,7 @@ impl Candidates {
             Some(at) => at,
             None => {
                 let (seq, result) = (reply.seq, reply.result.clone());
-                let (committed, tentative) = (ReplicaSet::EMPTY, ReplicaSet::EMPTY);
-                self.0.push(Candidate { seq, result, committed, tentative });
+                self.0.push(Candidate { seq, result, votes: SmallVec::new() });
                 self.0.len() - 1
             }
         };
@@ -56,16 +58,24 @@ impl Candidates {
         if let (ReplyResult::Digest(_), ReplyResult::Full(_)) = (&candidate.result, &reply.result) {
             candidate.result = reply.result.clone();
         }
-        let votes = if reply.tentative { &mut candidate.tentative } else { &mut candidate.committed };
-        votes.insert(replica);
-        let (committed, all) =
-            (candidate.committed.len(), candidate.committed.len() + candidate.tentative.len());
-        let seq = candidate.seq;
-        let enough = committed >= quorums.weak() || all >= quorums.quorum();
+        candidate.votes.push((replica, reply.tentative.then_some(reply.view)));
+        let (seq, enough) = (candidate.seq, candidate.is_enough(quorums));
         let outcome = enough.then(|| self.outcome(at, reply.request_digest)).flatten();
         // Or one replica could make it grow with every reply.
-        self.0.retain(|candidate| !candidate.is_empty());
+        self.0.retain(|candidate| !candidate.votes.is_empty());
         outcome.map(|outcome| (seq, outcome))
+    }
+
+    /// Whether a quorum may still come to say the same.
+    pub(super) fn may_agree(&self, quorums: Quorums) -> bool {
+        let counts = self.0.iter().map(|candidate| candidate.votes.len());
+        let (most, heard) = counts.fold((0, 0), |(most, sum), count| (count.max(most), sum + count));
+        most + (quorums.n() - heard) >= quorums.quorum()
+    }
+
+    /// Whether enough replicas say the same: a request that is still open then lacks the result itself.
+    pub(super) fn is_agreed(&self, quorums: Quorums) -> bool {
+        self.0.iter().any(|candidate| candidate.is_enough(quorums))
     }
 
     /// The outcome that a candidate's digest is of, whoever sent it.
@@ -91,7 +101,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::types::{ClientId, RequestId, SessionId, Timestamp, View};
+    use crate::types::{ClientId, RequestId, SessionId, Timestamp};
 
     fn full(text: &'static str) -> ReplyResult {
         ReplyResult::Full(Outcome::Done(Bytes::from_static(text.as_bytes())))
@@ -128,6 +138,31 @@ mod tests {
         let tentative = |replica| (replica, true, 1, full("a"));
         assert_eq!(outcomes(&[tentative(0), tentative(1), tentative(2)]), [false, false, true]);
         assert_eq!(outcomes(&[tentative(0), (1, false, 1, full("a")), tentative(2)]), [false, false, true]);
+    }
+
+    #[test]
+    fn tentative_replies_of_two_views_do_not_add_up() {
+        let reply = |view, tentative| Reply {
+            view: View(view),
+            tentative,
+            request: RequestId { client: ClientId(0), session: SessionId(1), timestamp: Timestamp(1) },
+            request_digest: Digest::of(b"request"),
+            seq: Seq(1),
+            result: full("a"),
+        };
+        let outcome = |replies: &[(u8, u64, bool)]| {
+            let mut candidates = Candidates::default();
+            let quorums = Quorums::new(4).unwrap();
+            let answers = replies.iter().map(|(replica, view, tentative)| {
+                let reply = reply(*view, *tentative);
+                candidates.on_reply(quorums, ReplicaId(*replica), &reply).is_some()
+            });
+            answers.collect::<Vec<bool>>()
+        };
+        assert_eq!(outcome(&[(0, 0, true), (1, 1, true), (2, 1, true)]), [false; 3]);
+        let again = [(0, 0, true), (1, 1, true), (2, 1, true), (0, 1, true)];
+        assert_eq!(outcome(&again), [false, false, false, true]);
+        assert_eq!(outcome(&[(0, 0, false), (1, 1, true), (2, 1, true)]), [false, false, true]);
     }
 
     #[test]

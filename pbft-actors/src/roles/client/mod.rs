@@ -5,6 +5,7 @@ mod candidates;
 mod outstanding;
 mod sent;
 mod session;
+mod silence;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,11 +16,12 @@ use crate::crypto::{Digest, Hasher, Identity, MacKey};
 use crate::message::{Binding, Busy, NeedSignature, Outcome, Peer, Refusal, Reply, RequestKeys, Verified};
 use crate::role::{Message, To};
 use crate::types::{
-    ClientId, Millis, Monotonic, Quorums, ReplicaId, RequestId, Seq, SessionId, Timestamp, View,
+    ClientId, Millis, Monotonic, Quorums, ReplicaId, ReplicaSet, RequestId, Seq, SessionId, Timestamp, View,
 };
 use outstanding::Outstanding;
 use sent::Sent;
 use session::Session;
+use silence::Silence;
 
 /// Results of requests that nobody waited for any more, kept to be asked for.
 const LATE_RESULTS_MAX: usize = 1_024;
@@ -29,7 +31,7 @@ const LATE_RESULTS_MAX: usize = 1_024;
 pub struct Committed {
     /// The request's name.
     pub id: RequestId,
-    /// Where it was executed.
+    /// Where it was executed; 0 for a read that needed no place in the order.
     pub seq: Seq,
     /// The service's answer.
     pub result: Bytes,
@@ -43,6 +45,8 @@ pub enum InvokeError {
     Refused {
         /// The request's name.
         id: RequestId,
+        /// Where it was executed; 0 for a read that needed no place in the order.
+        seq: Seq,
         /// The service's refusal.
         refusal: Refusal,
     },
@@ -57,6 +61,8 @@ pub enum InvokeError {
     ResultDropped {
         /// The request's name.
         id: RequestId,
+        /// Where it was executed.
+        seq: Seq,
     },
     /// The group closed the session; it can no longer tell whether the request was executed.
     #[error("the session of request {id} was closed before its outcome was known")]
@@ -110,15 +116,29 @@ pub(crate) struct ClientConfig {
 pub struct ClientTuning {
     /// Time without an answer after which a request is sent to all, signed.
     pub retry: Millis,
+    /// The least time without any answer at all after which one request is sent to all, signed; more where
+    /// answers take longer as a rule. From `retry` on, `retry` alone counts.
+    pub retry_min: Millis,
     /// What that time never exceeds, however often it doubled.
     pub retry_max: Millis,
     /// Whether every request is signed from the start.
     pub sign_all: bool,
+    /// Whether one replica alone, another one for each request, sends a long result in full.
+    pub digest_replies: bool,
+    /// Whether reads are answered at once, in one round trip, and ordered only where that fails.
+    pub one_round_reads: bool,
 }
 
 impl Default for ClientTuning {
     fn default() -> Self {
-        Self { retry: Millis(300), retry_max: Millis(5_000), sign_all: false }
+        Self {
+            retry: Millis(300),
+            retry_min: Millis(25),
+            retry_max: Millis(5_000),
+            sign_all: false,
+            digest_replies: true,
+            one_round_reads: true,
+        }
     }
 }
 
@@ -147,6 +167,8 @@ pub(crate) enum ClientInput {
         epoch: u32,
         key: MacKey,
     },
+    /// The link to a replica is gone.
+    LinkLost(ReplicaId),
     /// Time has passed.
     Tick,
 }
@@ -178,8 +200,11 @@ pub(crate) struct Client {
     due: Option<Monotonic>,
     /// What is due is not sent again before this time.
     resend_from: Monotonic,
+    silence: Silence,
     /// Outcomes that nobody waited for when they came.
     late: BTreeMap<RequestId, Completion>,
+    /// Replicas that owed a result in full, and did not send it since their link came up.
+    silent: ReplicaSet,
     /// The view that each replica last told.
     views: BTreeMap<ReplicaId, View>,
     /// The (f+1)-th highest of these: at least one correct replica is there.
@@ -198,7 +223,9 @@ impl Client {
             next: Timestamp(1),
             due: None,
             resend_from: Monotonic(0),
+            silence: Silence::default(),
             late: BTreeMap::new(),
+            silent: ReplicaSet::EMPTY,
             views: BTreeMap::new(),
             view: View::default(),
             draws: 0,
@@ -225,18 +252,21 @@ impl Client {
             ClientInput::NeedSignature(need) => self.on_need_signature(now, &need, &mut step),
             ClientInput::Busy(busy) => self.on_busy(now, &busy),
             ClientInput::RequestKey { replica, epoch, key } => {
+                self.on_link(replica, true);
                 self.on_request_key(now, replica, epoch, key, &mut step);
             }
+            ClientInput::LinkLost(replica) => self.on_link(replica, false),
             ClientInput::Tick => self.on_tick(now, &mut step),
         }
         self.advance(now, &mut step);
+        self.try_go_round(now, &mut step);
         step
     }
 
     /// When time alone may make something happen next. What it was for may be gone by then: it is found
     /// out then, not at every reply.
     pub(crate) fn next_wake(&self) -> Option<Monotonic> {
-        self.due.into_iter().chain(self.session.next_wake()).min()
+        self.due.into_iter().chain(self.session.next_wake()).chain(self.silence_ends_at()).min()
     }
 
     fn note_due(&mut self, at: Monotonic) {
@@ -256,13 +286,16 @@ impl Client {
     }
 
     /// A replica told its view.
-    fn on_view(&mut self, replica: ReplicaId, view: View) {
+    fn on_view(&mut self, replica: ReplicaId, view: View, step: &mut ClientStep) {
         let seen = self.views.entry(replica).or_default();
         if view > *seen {
             *seen = view;
             let mut views: Vec<View> = self.views.values().copied().collect();
             views.sort_unstable_by(|a, b| b.cmp(a));
-            self.view = views.get(self.config.quorums.weak() - 1).copied().unwrap_or_default();
+            let view = views.get(self.config.quorums.weak() - 1).copied().unwrap_or_default();
+            if view > std::mem::replace(&mut self.view, view) {
+                self.on_new_primary(step);
+            }
         }
     }
 
@@ -284,9 +317,15 @@ impl Client {
             let timestamp = self.next;
             self.next = timestamp.next();
             let id = RequestId { client: self.config.id, session, timestamp };
-            let mut sent =
-                Outstanding::new(id, lowest.min(timestamp), queued, now.plus(self.config.tuning.retry));
+            let mut sent = Outstanding::new(
+                id,
+                lowest.min(timestamp),
+                queued,
+                (now, self.view),
+                self.config.tuning.retry,
+            );
             self.send_first(&mut sent, step);
+            self.silence.on_sent(now, self.outstanding.lowest().is_some());
             self.note_due(sent.next_wake());
             self.outstanding.insert(timestamp, sent);
         }
@@ -301,6 +340,7 @@ impl Client {
             }
             !late
         });
+        self.try_break_silence(now, step);
         self.retry_outstanding(now, step);
         let sent = self.outstanding.iter().map(|(_, sent)| sent.next_wake());
         let due = sent.chain(self.queued.iter().map(|queued| queued.deadline)).min();
@@ -325,7 +365,7 @@ impl Client {
 
     fn on_reply(&mut self, now: Monotonic, reply: &Verified<Reply>, step: &mut ClientStep) {
         let Peer::Replica(replica) = reply.from() else { return };
-        self.on_view(replica, reply.view);
+        self.on_view(replica, reply.view, step);
         if reply.request.client != self.config.id {
             return;
         }
@@ -338,14 +378,25 @@ impl Client {
         if sent.id() != reply.request {
             return;
         }
-        let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else { return };
         let timestamp = reply.request.timestamp;
+        let Some((seq, outcome)) = sent.on_reply(quorums, replica, reply) else {
+            if sent.cannot_agree(quorums) {
+                self.order(now, timestamp, step);
+            }
+            return;
+        };
         let Some(sent) = self.outstanding.remove(timestamp) else { return };
+        self.silence.on_answered(now, self.outstanding.lowest().is_some());
+        // What a view change took is not what is usual.
+        let (sent_at, view) = sent.sent();
+        if view == self.view {
+            self.silence.record(now, sent_at);
+        }
         let id = sent.id();
         let completion = match outcome {
             Outcome::Done(result) => Ok(Committed { id, seq, result }),
-            Outcome::Refused(refusal) => Err(InvokeError::Refused { id, refusal }),
-            Outcome::ResultDropped => Err(InvokeError::ResultDropped { id }),
+            Outcome::Refused(refusal) => Err(InvokeError::Refused { id, seq, refusal }),
+            Outcome::ResultDropped => Err(InvokeError::ResultDropped { id, seq }),
             Outcome::Opened | Outcome::SessionExpired { .. } => Err(InvokeError::SessionClosed { id }),
         };
         if matches!(outcome_of(&completion), Some(InvokeError::SessionClosed { .. })) {

@@ -17,9 +17,15 @@ pub(super) struct Outstanding {
     /// Whom to answer; none once the outcome was reported as unknown.
     pub(super) token: Option<u64>,
     deadline: Monotonic,
+    /// When, and in which view as far as is known, it was sent first.
+    sent: (Monotonic, View),
     resend_at: Monotonic,
     wait: Millis,
     signed_at: Option<Monotonic>,
+    /// A read that every replica answers from what it has executed.
+    unordered: bool,
+    /// Who owes the result in full; none if all do.
+    replier: Option<ReplicaId>,
     /// A BUSY has put the next sending off already: a liar must not do so for ever.
     postponed: bool,
     replies: Candidates,
@@ -30,7 +36,8 @@ impl Outstanding {
         id: RequestId,
         answered_below: Timestamp,
         queued: Queued,
-        resend_at: Monotonic,
+        sent: (Monotonic, View),
+        retry: Millis,
     ) -> Self {
         let RequestId { client, session, timestamp } = id;
         let Queued { token, operation, read_only, deadline } = queued;
@@ -39,9 +46,12 @@ impl Outstanding {
             digest: Digest::default(),
             token: Some(token),
             deadline,
-            resend_at,
+            sent,
+            resend_at: sent.0.plus(retry),
             wait: Millis(0),
             signed_at: None,
+            unordered: false,
+            replier: None,
             postponed: false,
             replies: Candidates::default(),
         }
@@ -50,6 +60,21 @@ impl Outstanding {
     pub(super) fn id(&self) -> RequestId {
         let Operation { client, session, timestamp, .. } = self.operation;
         RequestId { client, session, timestamp }
+    }
+
+    /// When, and in which view as far as is known, it was sent first.
+    pub(super) fn sent(&self) -> (Monotonic, View) {
+        self.sent
+    }
+
+    /// Whether a BUSY asked for some time.
+    pub(super) fn is_put_off(&self, now: Monotonic) -> bool {
+        self.postponed && now < self.resend_at
+    }
+
+    /// It goes to all, signed.
+    pub(super) fn note_signed(&mut self, now: Monotonic) {
+        self.signed_at = Some(now);
     }
 
     pub(super) fn next_wake(&self) -> Monotonic {
@@ -69,31 +94,84 @@ impl Outstanding {
         replica: ReplicaId,
         reply: &Reply,
     ) -> Option<(Seq, Outcome)> {
-        if reply.request_digest != self.digest {
+        // What was answered without a place in the order, and comes late, takes the place of no ordered one.
+        let late = reply.tentative && reply.seq == Seq::ZERO && !self.unordered;
+        if reply.request_digest != self.digest || late {
             return None;
         }
         self.replies.on_reply(quorums, replica, reply)
+    }
+
+    /// Whether a read was answered from states so different that no quorum can say the same any more.
+    pub(super) fn cannot_agree(&self, quorums: Quorums) -> bool {
+        self.unordered && !self.replies.may_agree(quorums)
+    }
+
+    /// Whether it is a read that every replica answers from what it has executed.
+    pub(super) fn is_unordered(&self) -> bool {
+        self.unordered
+    }
+
+    fn hints(&self) -> Hints {
+        Hints { replier: self.replier, ordered: !self.unordered }
     }
 }
 
 impl Client {
     pub(super) fn send_first(&mut self, sent: &mut Outstanding, step: &mut ClientStep) {
         sent.wait = self.config.tuning.retry;
-        let replier = ReplicaId((sent.operation.timestamp.0 % self.config.quorums.n() as u64) as u8);
-        let hints = Hints { full_reply: true, replier };
+        sent.unordered = sent.operation.read_only && self.config.tuning.one_round_reads;
+        sent.replier = self.replier(sent.operation.timestamp);
+        let ClientConfig { identity, binding, .. } = &self.config;
         let request = if self.config.tuning.sign_all {
-            Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
+            Request::signed(sent.operation.clone(), identity, binding, sent.hints())
         } else {
-            Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints)
+            self.authenticated(sent)
         };
         sent.digest = *request.digest();
         let primary = self.config.quorums.primary(self.view);
-        step.sends.push((To::Replica(primary), Message::Request(request)));
+        let to = if sent.unordered { To::Others } else { To::Replica(primary) };
+        step.sends.push((to, Message::Request(request)));
     }
 
-    fn signed(&self, sent: &Outstanding) -> Request {
-        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
-        Request::signed(sent.operation.clone(), &self.config.identity, &self.config.binding, hints)
+    /// Who sends the result in full, each in its turn, as long as it does.
+    fn replier(&self, timestamp: Timestamp) -> Option<ReplicaId> {
+        let n = self.config.quorums.n() as u64;
+        let turns = (0..n).map(|step| ReplicaId(((timestamp.0 + step) % n) as u8));
+        let mut able = turns.filter(|id| !self.silent.contains(*id));
+        able.next().filter(|_| self.config.tuning.digest_replies)
+    }
+
+    pub(super) fn authenticated(&self, sent: &Outstanding) -> Request {
+        let keys = self.keys.iter().map(Option::as_ref);
+        Request::authenticated(sent.operation.clone(), keys, sent.hints())
+    }
+
+    /// Sends a request to all in the form that cannot be refused: signed, ordered if it is a read, and to
+    /// be answered in full by everyone.
+    pub(super) fn send_signed(&mut self, timestamp: Timestamp, step: &mut ClientStep) {
+        let ClientConfig { identity, binding, quorums, .. } = &self.config;
+        let Some(sent) = self.outstanding.get_mut(timestamp) else { return };
+        sent.unordered = false;
+        if let Some(replier) = sent.replier.take()
+            && sent.replies.is_agreed(*quorums)
+        {
+            self.silent.insert(replier);
+        }
+        let request = Request::signed(sent.operation.clone(), identity, binding, sent.hints());
+        step.sends.push((To::Others, Message::Request(request)));
+    }
+
+    /// A read that could not be answered at once is ordered.
+    pub(super) fn order(&mut self, now: Monotonic, timestamp: Timestamp, step: &mut ClientStep) {
+        let Some(mut sent) = self.outstanding.remove(timestamp) else { return };
+        sent.unordered = false;
+        let request = self.authenticated(&sent);
+        let primary = self.config.quorums.primary(self.view);
+        step.sends.push((To::Replica(primary), Message::Request(request)));
+        sent.resend_at = now.plus(self.config.tuning.retry);
+        self.note_due(sent.next_wake());
+        self.outstanding.insert(timestamp, sent);
     }
 
     /// What is due is sent to all, signed, and sent again later and later. Not all at once: where many
@@ -103,23 +181,26 @@ impl Client {
         let due: Vec<Timestamp> = due.map(|(at, _)| at).collect();
         let mut resends = if now >= self.resend_from { RESENDS_AT_ONCE_MAX } else { 0 };
         for timestamp in due {
-            let Some(mut sent) = self.outstanding.remove(timestamp) else { continue };
+            let Some(sent) = self.outstanding.get_mut(timestamp) else { continue };
             if sent.deadline <= now
                 && let Some(token) = sent.token.take()
             {
                 step.completions.push((token, Err(InvokeError::Unknown { id: sent.id() })));
             }
-            if sent.resend_at <= now && resends > 0 {
-                resends -= 1;
-                self.resend_from = now.plus(RESEND_PAUSE);
-                step.sends.push((To::Others, Message::Request(self.signed(&sent))));
+            let wait = sent.wait;
+            if sent.resend_at > now || resends == 0 {
+                continue;
+            }
+            resends -= 1;
+            self.resend_from = now.plus(RESEND_PAUSE);
+            self.send_signed(timestamp, step);
+            let resend_at = now.plus_micros(self.jittered(wait));
+            if let Some(sent) = self.outstanding.get_mut(timestamp) {
                 sent.signed_at = Some(now);
                 sent.postponed = false;
-                let wait = sent.wait;
                 sent.wait = Millis(wait.0.saturating_mul(2)).min(self.config.tuning.retry_max);
-                sent.resend_at = now.plus_micros(self.jittered(wait));
+                sent.resend_at = resend_at;
             }
-            self.outstanding.insert(timestamp, sent);
         }
     }
 
@@ -131,15 +212,13 @@ impl Client {
         step: &mut ClientStep,
     ) {
         let retry = self.config.tuning.retry;
-        let Some(sent) = self.outstanding.values_mut().find(|sent| sent.digest == need.digest) else {
-            return;
-        };
+        // A read has no need of a signature before its own time: every replica may ask, and one may lie.
+        let wanted = |sent: &&mut Outstanding| sent.digest == need.digest && !sent.unordered;
+        let Some(sent) = self.outstanding.values_mut().find(wanted) else { return };
         if sent.signed_at.is_none_or(|at| now >= at.plus(retry)) {
             sent.signed_at = Some(now);
             let timestamp = sent.operation.timestamp;
-            if let Some(sent) = self.outstanding.get(timestamp) {
-                step.sends.push((To::Others, Message::Request(self.signed(sent))));
-            }
+            self.send_signed(timestamp, step);
         }
     }
 
@@ -166,8 +245,9 @@ impl Client {
         let Some(keys) = self.keys.get_mut(replica.index()) else { return };
         keys.get_or_insert_default().insert(epoch, key);
         self.resend_opening(replica, step);
-        let hints = Hints { full_reply: true, replier: replica };
+        self.silent.remove(replica);
         for (_, sent) in self.outstanding.iter() {
+            let hints = Hints { replier: None, ..sent.hints() };
             let request =
                 Request::authenticated(sent.operation.clone(), self.keys.iter().map(Option::as_ref), hints);
             step.sends.push((To::Replica(replica), Message::Request(request)));
@@ -176,12 +256,12 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::message::{Reply, ReplyResult};
 
     /// A client of a group of four with an open session and so many operations sent at time 0.
-    fn client_with(outstanding: u64) -> super::Client {
+    pub(in crate::roles::client) fn client_with(outstanding: u64) -> super::Client {
         let mut client = super::Client::new(ClientConfig {
             id: ClientId(1),
             identity: Identity::simulated([1; 32]),
@@ -213,6 +293,28 @@ mod tests {
         }
         assert_eq!(client.outstanding.iter().count() as u64, outstanding);
         client
+    }
+
+    /// Weak-many replicas answer what was sent under this timestamp.
+    pub(in crate::roles::client) fn answer(
+        client: &mut super::Client,
+        now: Monotonic,
+        timestamp: u64,
+        view: View,
+    ) {
+        for replica in 0..2 {
+            let Some(sent) = client.outstanding.get_mut(Timestamp(timestamp)) else { return };
+            let reply = Reply {
+                view,
+                tentative: false,
+                request: sent.id(),
+                request_digest: sent.digest,
+                seq: Seq(2),
+                result: ReplyResult::Full(Outcome::Done(Bytes::new())),
+            };
+            let reply = Verified::own(Peer::Replica(ReplicaId(replica)), reply);
+            client.on_input(now, ClientInput::Reply(reply));
+        }
     }
 
     #[test]

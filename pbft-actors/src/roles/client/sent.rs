@@ -22,6 +22,11 @@ impl<T> Sent<T> {
         (!self.places.is_empty()).then_some(self.first)
     }
 
+    pub(super) fn highest(&self) -> Option<Timestamp> {
+        let last = self.places.len().checked_sub(1)? as u64;
+        Some(Timestamp(self.first.0 + last))
+    }
+
     /// Adds under a timestamp that is free, or was.
     pub(super) fn insert(&mut self, timestamp: Timestamp, sent: T) {
         if self.places.is_empty() {
@@ -36,10 +41,6 @@ impl<T> Sent<T> {
             self.places.push_back(None);
         }
         self.places[at] = Some(sent);
-    }
-
-    pub(super) fn get(&self, timestamp: Timestamp) -> Option<&T> {
-        self.places.get(self.place(timestamp)?)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, timestamp: Timestamp) -> Option<&mut T> {
@@ -97,7 +98,7 @@ mod tests {
                     next += 1;
                 } else {
                     let timestamp = Timestamp(next.saturating_sub(at));
-                    prop_assert_eq!(sent.get(timestamp), model.get(&timestamp));
+                    prop_assert_eq!(sent.get_mut(timestamp), model.get_mut(&timestamp));
                     let removed = sent.remove(timestamp);
                     prop_assert_eq!(removed, model.remove(&timestamp));
                     if let (2, Some(value)) = (what, removed) {
@@ -106,6 +107,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(sent.lowest(), model.keys().next().copied());
+                prop_assert_eq!(sent.highest(), model.keys().next_back().copied());
                 prop_assert!(sent.iter().eq(model.iter().map(|(at, value)| (*at, value))));
             }
         }

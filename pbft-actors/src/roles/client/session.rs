@@ -48,7 +48,7 @@ impl Client {
             read_only: false,
             operation: Bytes::copy_from_slice(&nonce.0[..NONCE_BYTES]),
         };
-        let hints = Hints { full_reply: true, replier: ReplicaId(0) };
+        let hints = Hints::default();
         let request = Request::signed(operation, &self.config.identity, &self.config.binding, hints);
         step.sends.push((To::Others, Message::Request(request.clone())));
         let wait = self.config.tuning.retry;

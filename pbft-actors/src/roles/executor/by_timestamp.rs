@@ -33,9 +33,14 @@ impl<T> ByTimestamp<T> {
     }
 
     /// Removes the first value if it is below a timestamp.
-    pub(super) fn pop_below(&mut self, floor: Timestamp) -> Option<T> {
-        let below = self.0.front().is_some_and(|(first, _)| *first < floor);
-        if below { self.0.pop_front().map(|(_, value)| value) } else { None }
+    pub(super) fn pop_below(&mut self, floor: Timestamp) -> Option<(Timestamp, T)> {
+        self.0.pop_front_if(|(first, _)| *first < floor)
+    }
+
+    pub(super) fn remove(&mut self, timestamp: Timestamp) {
+        if let Ok(at) = self.find(timestamp) {
+            self.0.remove(at);
+        }
     }
 
     /// In the order of their timestamps.
@@ -44,8 +49,8 @@ impl<T> ByTimestamp<T> {
     }
 
     /// In the order of their timestamps.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.0.iter_mut().map(|(_, value)| value)
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Timestamp, &mut T)> {
+        self.0.iter_mut().map(|(timestamp, value)| (*timestamp, value))
     }
 
     /// Where a timestamp is, or belongs.
@@ -80,13 +85,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_and_encoded_as_one(steps in prop::collection::vec((0..3_u8, 0..30_u64), 0..100)) {
+        fn it_is_a_map_and_encoded_as_one(steps in prop::collection::vec((0..4_u8, 0..30_u64), 0..100)) {
             let (mut queue, mut map) = (ByTimestamp::default(), BTreeMap::new());
             for (number, (what, at)) in (0_u64..).zip(steps) {
                 let timestamp = Timestamp(at);
                 if what == 0 {
                     let lowest = map.keys().next().copied().filter(|lowest| *lowest < timestamp);
-                    prop_assert_eq!(queue.pop_below(timestamp), lowest.and_then(|lowest| map.remove(&lowest)));
+                    let removed = lowest.and_then(|lowest| map.remove_entry(&lowest));
+                    prop_assert_eq!(queue.pop_below(timestamp), removed);
+                } else if what == 1 {
+                    queue.remove(timestamp);
+                    map.remove(&timestamp);
                 } else {
                     queue.insert(timestamp, number);
                     map.insert(timestamp, number);

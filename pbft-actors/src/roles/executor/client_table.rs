@@ -1,6 +1,8 @@
 //! Who asked what and what came of it: exactly-once across retransmission, transfer and restarts
 //! (PROTOCOL 4). Changed only by execution, so equal at every correct replica.
 
+mod undo;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use crate::codec;
 use crate::crypto::Digest;
 use crate::message::{Outcome, Request};
 use crate::types::{ClientId, RequestId, Seq, SessionId, Timestamp};
+use undo::Undo;
 
 /// Agreed limits of the table.
 #[derive(Clone, Copy, Debug)]
@@ -32,16 +35,7 @@ pub(super) struct Executed {
 
 impl Executed {
     pub(super) fn new(digest: Digest, seq: Seq, outcome: Outcome) -> Self {
-        Self { digest, seq, bytes: kept_bytes(&outcome), outcome }
-    }
-}
-
-/// What an outcome counts against its client's share.
-fn kept_bytes(outcome: &Outcome) -> u64 {
-    match outcome {
-        Outcome::Done(result) => result.len() as u64,
-        Outcome::Refused(refusal) => refusal.detail.len() as u64,
-        Outcome::Opened | Outcome::SessionExpired { .. } | Outcome::ResultDropped => 0,
+        Self { digest, seq, bytes: outcome.bytes(), outcome }
     }
 }
 
@@ -100,11 +94,14 @@ pub(super) struct ClientTable {
     sessions: u64,
     /// Changed since they were last written to the state's reserved map.
     dirty: BTreeSet<ClientId>,
+    /// How to take back what happened since [`Self::begin_undo`], if that was called.
+    undo: Option<Vec<Undo>>,
 }
 
 impl ClientTable {
     pub(super) fn new(limits: TableLimits) -> Self {
-        Self { limits, clients: BTreeMap::new(), sessions: 0, dirty: BTreeSet::new() }
+        let (clients, dirty) = (BTreeMap::new(), BTreeSet::new());
+        Self { limits, clients, sessions: 0, dirty, undo: None }
     }
 
     /// What is known of a request before it is ordered.
@@ -151,12 +148,20 @@ impl ClientTable {
             return Verdict::Skip;
         }
         if request.answered_below() > session.floor {
+            let (floor, result_bytes) = (session.floor, client.result_bytes);
             session.floor = request.answered_below();
-            while let Some(answered) = session.executed.pop_below(session.floor) {
-                client.result_bytes -= answered.bytes;
+            let mut answered = Vec::new();
+            while let Some((timestamp, executed)) = session.executed.pop_below(session.floor) {
+                client.result_bytes -= executed.bytes;
+                if self.undo.is_some() {
+                    answered.push((timestamp, executed));
+                }
             }
             changes.floors.insert((id.client, id.session), session.floor);
-            self.dirty.insert(id.client);
+            if let Some(undo) = &mut self.undo {
+                undo.push(Undo::Floor { of: id, floor, answered, result_bytes });
+            }
+            note_dirty(&mut self.dirty, &mut self.undo, id.client);
         }
         if id.timestamp < session.floor {
             return Verdict::Skip;
@@ -224,13 +229,21 @@ impl ClientTable {
         let Some(client) = self.clients.get_mut(&id.client) else { return };
         let Some(session) = client.sessions.get_mut(&id.session) else { return };
         let executed = Executed::new(digest, seq, outcome);
+        if let Some(undo) = &mut self.undo {
+            undo.push(Undo::Recorded { id, last: session.last, result_bytes: client.result_bytes });
+        }
         client.result_bytes += executed.bytes;
         session.last = seq;
         session.executed.insert(id.timestamp, executed);
         if client.result_bytes > limit {
-            client.drop_results(limit);
+            client.drop_results(limit, |session, timestamp, executed| {
+                if let Some(undo) = &mut self.undo {
+                    let of = RequestId { client: id.client, session, timestamp };
+                    undo.push(Undo::Dropped { of, executed });
+                }
+            });
         }
-        self.dirty.insert(id.client);
+        note_dirty(&mut self.dirty, &mut self.undo, id.client);
     }
 
     /// Writes the clients that changed, in the order of their ids.
@@ -250,17 +263,29 @@ impl ClientTable {
 
 impl Client {
     /// Drops results, the lowest timestamps of the lowest session first, until the rest fits.
-    fn drop_results(&mut self, limit: u64) {
-        for session in self.sessions.values_mut() {
-            for executed in session.executed.values_mut().filter(|executed| executed.bytes > 0) {
+    fn drop_results(&mut self, limit: u64, mut dropped: impl FnMut(SessionId, Timestamp, Executed)) {
+        for (number, session) in &mut self.sessions {
+            for (timestamp, executed) in
+                session.executed.iter_mut().filter(|(_, executed)| executed.bytes > 0)
+            {
                 if self.result_bytes <= limit {
                     return;
                 }
                 self.result_bytes -= executed.bytes;
-                executed.bytes = 0;
-                executed.outcome = Outcome::ResultDropped;
+                let (digest, seq) = (executed.digest, executed.seq);
+                let gone = Executed { digest, seq, outcome: Outcome::ResultDropped, bytes: 0 };
+                dropped(*number, timestamp, std::mem::replace(executed, gone));
             }
         }
+    }
+}
+
+/// A client changed since it was last written.
+fn note_dirty(dirty: &mut BTreeSet<ClientId>, undo: &mut Option<Vec<Undo>>, client: ClientId) {
+    if dirty.insert(client)
+        && let Some(undo) = undo
+    {
+        undo.push(Undo::Dirty(client));
     }
 }
 

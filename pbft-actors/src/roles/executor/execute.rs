@@ -1,6 +1,9 @@
 //! Executing the committed prefix, batch by batch.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use bytes::Bytes;
 
 use super::client_table::{TableChanges, Verdict};
 use super::*;
@@ -38,7 +41,7 @@ impl Executor {
 
     /// Too much of the state is in memory alone, and a save is under way that lets go of some of it: that
     /// of what is stable. Nobody waits for more, because nothing else is certain to be saved.
-    fn waits_for_disk(&self) -> bool {
+    pub(super) fn waits_for_disk(&self) -> bool {
         self.saved < self.stable && self.state.heap_pages() > self.config.heap_pages_max
     }
 
@@ -52,44 +55,57 @@ impl Executor {
     }
 
     fn execute_batch(&mut self, seq: Seq, batch: &Batch, out: &mut Outbox<NoTimer>) -> usize {
-        self.executed = seq;
-        let mut finished = Finished { seq, ..Finished::default() };
-        let mut changes = TableChanges::default();
-        let mut operations = 0;
-        if let Some(choice) = batch.choice() {
-            self.time = choice.time.max(Wall(self.time.0.saturating_add(1)));
-            for (position, request) in batch.requests().iter().enumerate() {
-                finished.requests.push(request.id());
-                if let Some(replica) = request.id().client.replica() {
-                    if let Some(rejoined) = self.members.on_ordered(replica, request, seq, self.config.window)
-                    {
-                        out.tell(CheckpointerInput::Rejoined(rejoined));
-                        out.tell(BatcherInput::Fill(rejoined.target.max(seq)));
-                    }
-                    continue;
-                }
-                let executed = match self.table.on_ordered(request, seq, &mut changes) {
-                    Verdict::Skip => continue,
-                    Verdict::Answer(executed) => executed,
-                    Verdict::Execute => {
-                        operations += 1;
-                        let outcome = self.execute_one(seq, choice, position as u64, request);
-                        self.table.record(request.id(), *request.digest(), seq, outcome.clone());
-                        Executed::new(*request.digest(), seq, outcome)
-                    }
-                };
-                self.reply(request.id(), &executed, out);
+        let done = match self.commit_ahead(seq, batch) {
+            Some(done) => {
+                self.executed = seq;
+                done
             }
+            None => {
+                self.executed = seq;
+                self.run_batch(seq, batch, out)
+            }
+        };
+        for rejoined in done.rejoined {
+            out.tell(CheckpointerInput::Rejoined(rejoined));
+            out.tell(BatcherInput::Fill(rejoined.target.max(seq)));
         }
-        finished.floors =
-            changes.floors.into_iter().map(|((client, session), floor)| (client, session, floor)).collect();
-        finished.closed = changes.closed;
-        out.tell(BatcherInput::Executed(finished));
+        out.tell(BatcherInput::Executed(done.finished));
         if seq.is_checkpoint(self.config.checkpoint_interval) {
             let taken = self.take_checkpoint();
             out.digest(self.generation, taken);
         }
-        operations
+        self.answer_reads(out);
+        done.operations
+    }
+
+    /// Executes the batch after the last one and answers; what others are told of it comes back.
+    pub(super) fn run_batch(&mut self, seq: Seq, batch: &Batch, out: &mut Outbox<NoTimer>) -> Done {
+        let mut done = Done { finished: Finished { seq, ..Finished::default() }, ..Done::default() };
+        let Some(choice) = batch.choice() else { return done };
+        let mut changes = TableChanges::default();
+        self.time = choice.time.max(Wall(self.time.0.saturating_add(1)));
+        for (position, request) in batch.requests().iter().enumerate() {
+            done.finished.requests.push(request.id());
+            if let Some(replica) = request.id().client.replica() {
+                done.rejoined.extend(self.members.on_ordered(replica, request, seq, self.config.window));
+                continue;
+            }
+            let executed = match self.table.on_ordered(request, seq, &mut changes) {
+                Verdict::Skip => continue,
+                Verdict::Answer(executed) => executed,
+                Verdict::Execute => {
+                    done.operations += 1;
+                    let outcome = self.execute_one(seq, choice, position as u64, request);
+                    self.table.record(request.id(), *request.digest(), seq, outcome.clone());
+                    Executed::new(*request.digest(), seq, outcome)
+                }
+            };
+            self.reply(request, &executed, out);
+        }
+        done.finished.floors =
+            changes.floors.into_iter().map(|((client, session), floor)| (client, session, floor)).collect();
+        done.finished.closed = changes.closed;
+        done
     }
 
     /// One operation, rolled back if it refuses or panics: the same coded answer everywhere.
@@ -110,24 +126,37 @@ impl Executor {
                 service.execute(state, &context, request.operation())
             }
         }));
-        let outcome = match result {
-            Ok(Ok(result)) if result.len() > OPERATION_BYTES_MAX => {
-                let detail = format!("{} bytes; at most {OPERATION_BYTES_MAX}", result.len());
-                Outcome::Refused(Refusal::new(Refusal::RESULT_TOO_LARGE, detail))
-            }
-            Ok(Ok(result)) => Outcome::Done(result),
-            Ok(Err(refusal)) => Outcome::Refused(Refusal::new(refusal.code, refusal.detail)),
-            // The panic's own text may differ between replicas.
-            Err(panic) if !panic.is::<DamagedPart>() => {
-                Outcome::Refused(Refusal::new(Refusal::PANICKED, "the operation panicked"))
-            }
-            // Not the operation's doing: elsewhere it does not panic.
-            Err(damaged) => resume_unwind(damaged),
-        };
+        let outcome = outcome_of(result);
         match outcome {
             Outcome::Done(_) if !request.is_read_only() => self.state.release(savepoint),
             _ => self.state.rollback(savepoint),
         }
         outcome
+    }
+}
+
+/// What executing a batch came to.
+#[derive(Default)]
+pub(super) struct Done {
+    finished: Finished,
+    rejoined: Vec<Rejoined>,
+    operations: usize,
+}
+
+/// What a service's answer, or its panic, is to everyone.
+pub(super) fn outcome_of(result: Result<Result<Bytes, Refusal>, Box<dyn Any + Send>>) -> Outcome {
+    match result {
+        Ok(Ok(result)) if result.len() > OPERATION_BYTES_MAX => {
+            let detail = format!("{} bytes; at most {OPERATION_BYTES_MAX}", result.len());
+            Outcome::Refused(Refusal::new(Refusal::RESULT_TOO_LARGE, detail))
+        }
+        Ok(Ok(result)) => Outcome::Done(result),
+        Ok(Err(refusal)) => Outcome::Refused(Refusal::new(refusal.code, refusal.detail)),
+        // The panic's own text may differ between replicas.
+        Err(panic) if !panic.is::<DamagedPart>() => {
+            Outcome::Refused(Refusal::new(Refusal::PANICKED, "the operation panicked"))
+        }
+        // Not the operation's doing: elsewhere it does not panic.
+        Err(damaged) => resume_unwind(damaged),
     }
 }

@@ -6,6 +6,9 @@ mod client_table;
 mod execute;
 mod members;
 mod pages;
+mod reads;
+mod reply;
+mod tentative;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +16,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::crypto::Digest;
-use crate::message::{Batch, Outcome, Reply, ReplyResult, Request, Verified};
+use crate::message::{Batch, Outcome, Request, Verified};
 use crate::ports::service::AnyService;
 use crate::ports::state::{DamagedPart, Snapshot, State, StateLimits};
 use crate::role::{
-    BatcherInput, CheckpointerInput, ExecutorInput, Install, Message, OrdererInput, Outbox, Rejoined, Role,
-    SavedState, Taken, To,
+    BatcherInput, CheckpointerInput, ExecutorInput, Install, OrdererInput, Outbox, Rejoined, Role,
+    SavedState, Taken,
 };
-use crate::types::{Now, RequestId, Seq, SessionId, View, Wall};
+use crate::types::{Now, ReplicaId, Seq, View, Wall};
 pub(crate) use client_table::TableLimits;
 use client_table::{ClientTable, Executed, Lookup};
 use members::Members;
+use reads::Reads;
+use tentative::Ahead;
 
 /// The executor waits for nothing by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,6 +37,7 @@ pub(crate) enum NoTimer {}
 /// What an executor needs to know.
 #[derive(Clone)]
 pub(crate) struct ExecutorConfig {
+    pub(crate) own: ReplicaId,
     pub(crate) checkpoint_interval: u64,
     pub(crate) window: u64,
     pub(crate) state_limits: StateLimits,
@@ -48,8 +54,11 @@ pub(crate) struct Executor {
     state: State,
     table: ClientTable,
     members: Members,
-    /// The last batch executed.
+    /// The last batch of the committed prefix that was executed.
     executed: Seq,
+    /// The batch after it, executed before it is certain.
+    ahead: Option<Ahead>,
+    reads: Reads,
     /// Committed batches that wait for the disk to catch up.
     held: VecDeque<(Seq, Arc<Batch>)>,
     /// A state was installed: what the orderer sent before it heard of that is void.
@@ -79,6 +88,8 @@ impl Executor {
             config,
             members: Members::default(),
             executed: Seq::ZERO,
+            ahead: None,
+            reads: Reads::default(),
             held: VecDeque::new(),
             jumped: false,
             waiting: false,
@@ -157,7 +168,7 @@ impl Executor {
     }
 
     /// Answers what was executed already, and passes on what may be ordered.
-    fn on_requests(&self, requests: Vec<Verified<Request>>, out: &mut Outbox<NoTimer>) {
+    fn on_requests(&mut self, requests: Vec<Verified<Request>>, out: &mut Outbox<NoTimer>) {
         let mut admitted = Vec::with_capacity(requests.len());
         for request in requests {
             if let Some(replica) = request.id().client.replica() {
@@ -167,8 +178,14 @@ impl Executor {
                 continue;
             }
             match self.table.look_up(&request) {
-                Lookup::Admit => admitted.push(request),
-                Lookup::Answer(executed) => self.reply(request.id(), &executed, out),
+                Lookup::Admit => admitted.extend(self.reads.take_up(request)),
+                Lookup::Answer(executed) => {
+                    self.reply(&request, &executed, out);
+                    // What is tentative may go, and its primary may be dead: it still waits.
+                    if executed.seq > self.executed {
+                        admitted.push(request);
+                    }
+                }
                 Lookup::Expired(highest) => self.reply_expired(&request, highest, out),
                 Lookup::Refuse => {}
             }
@@ -176,28 +193,7 @@ impl Executor {
         if !admitted.is_empty() {
             out.tell(BatcherInput::Admitted(admitted));
         }
-    }
-
-    fn reply_expired(&self, request: &Request, highest: SessionId, out: &mut Outbox<NoTimer>) {
-        let outcome = Outcome::SessionExpired { highest };
-        self.send_reply(request.id(), *request.digest(), Seq::ZERO, outcome, out);
-    }
-
-    fn reply(&self, id: RequestId, executed: &Executed, out: &mut Outbox<NoTimer>) {
-        self.send_reply(id, executed.digest, executed.seq, executed.outcome.clone(), out);
-    }
-
-    fn send_reply(
-        &self,
-        request: RequestId,
-        request_digest: Digest,
-        seq: Seq,
-        outcome: Outcome,
-        out: &mut Outbox<NoTimer>,
-    ) {
-        let result = ReplyResult::Full(outcome);
-        let reply = Reply { view: self.view, tentative: false, request, request_digest, seq, result };
-        out.send(To::Client(request.client), Message::Reply(reply));
+        self.answer_reads(out);
     }
 }
 
@@ -209,6 +205,10 @@ impl Role for Executor {
         if let Err(part) = DamagedPart::catch(|| self.handle(input, out)) {
             // What was under way is given up; the state that is installed next replaces all of it.
             self.broken = true;
+            // It was interrupted in the middle of a batch, of which nothing must be answered.
+            if self.ahead.is_none() {
+                self.table.undo();
+            }
             out.tell(CheckpointerInput::Damaged(vec![part]));
         }
     }
@@ -224,12 +224,22 @@ impl Executor {
             ExecutorInput::Execute(_) if self.broken => {}
             ExecutorInput::Requests(requests) => self.on_requests(requests, out),
             ExecutorInput::Execute(batches) => self.on_execute(&batches, out),
+            ExecutorInput::Tentative { view, seq, batch } => self.on_tentative(view, seq, &batch, out),
+            ExecutorInput::Prepared(seq) => self.reads.on_prepared(seq),
+            ExecutorInput::Halt => {
+                self.reads.halt();
+                self.undo_ahead();
+            }
+            ExecutorInput::Resume(seq) => {
+                self.reads.resume(seq);
+                self.answer_reads(out);
+            }
             ExecutorInput::Stable(seq) => {
                 self.stable = seq;
                 self.roots = self.roots.split_off(&seq);
             }
             ExecutorInput::Install(install) => self.on_install(install, out),
-            ExecutorInput::Entered(view) => self.view = view,
+            ExecutorInput::Entered(view) => self.enter(view),
             ExecutorInput::Digested { generation, taken } => self.on_digested(generation, taken, out),
             ExecutorInput::Saved(state) => self.on_saved(state, out),
             // It must not run away from the checkpoint that is being fetched for it.

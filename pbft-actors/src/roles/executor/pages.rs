@@ -82,6 +82,7 @@ impl Executor {
                 self.table.restore(id, &value).expect("a client that this code wrote");
             }
         }
+        self.ahead = None;
         self.jumped = true;
         self.held.clear();
         self.broken = false;

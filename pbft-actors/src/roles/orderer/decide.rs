@@ -91,6 +91,23 @@ impl Orderer {
         // Nothing waits for these: a decision can be had again from the votes, or from others.
         decided.into_iter().for_each(|record| out.persist(record));
         self.drop_stable();
+        self.try_ahead(out);
+    }
+
+    /// Has the next batch executed tentatively, once it is prepared here for good: a tentative reply
+    /// promises as much as a COMMIT does.
+    pub(super) fn try_ahead(&mut self, out: &mut Outbox<NoTimer>) {
+        let next = self.delivered.next();
+        if !self.config.tuning.tentative_execution || !self.may_vote() || self.ahead >= next {
+            return;
+        }
+        let Some(slot) = self.slots.get(&next).filter(|slot| slot.prepared) else { return };
+        let committed = slot.commits.get(&self.config.own).copied();
+        let Some(digest) = committed.filter(|digest| slot.accepted == Some(*digest)) else { return };
+        if let Some(batch) = slot.body(digest) {
+            self.ahead = next;
+            out.tell(ExecutorInput::Tentative { view: self.view, seq: next, batch });
+        }
     }
 
     /// Drops what was held only to be executed: after a start that can be something stable.

@@ -19,7 +19,7 @@ use crate::crypto::Digest;
 use crate::message::{Batch, Checkpoint, Entry, Peer, PrePrepare, Status, Verified, Vote};
 use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
-use crate::role::{Event, OrdererInput, Outbox, Role};
+use crate::role::{Event, ExecutorInput, OrdererInput, Outbox, Role};
 use crate::roles::RateLimit;
 use crate::types::{ClientId, Now, Quorums, ReplicaId, Seq, View, Window};
 use slot::Slot;
@@ -88,6 +88,8 @@ pub(crate) struct Orderer {
     slots: BTreeMap<Seq, Slot>,
     /// The last batch handed to the executor.
     delivered: Seq,
+    /// The last batch that it may have executed tentatively in this view.
+    ahead: Seq,
     /// Own checkpoints from the stable one up, for C.
     checkpoints: BTreeMap<Seq, Digest>,
     /// Fresh proposals of this view start here; below it NEW-VIEW chose.
@@ -129,6 +131,7 @@ impl Orderer {
             voting: false,
             slots: BTreeMap::new(),
             delivered: Seq::ZERO,
+            ahead: Seq::ZERO,
             checkpoints: BTreeMap::new(),
             fresh_from: Seq(1),
             next_proposal: Seq(1),
@@ -197,6 +200,13 @@ impl Orderer {
         self.window.low() < seq && seq <= self.window.high().plus(self.config.checkpoint_interval)
     }
 
+    /// Reads must see what NEW-VIEW chose, and what is prepared here since.
+    fn resume_reads(&mut self, prepared: Seq, out: &mut Outbox<NoTimer>) {
+        let chosen = Seq(self.fresh_from.0 - 1);
+        // What is stable has no promises any more, and the state may be older than that after a start.
+        out.tell(ExecutorInput::Resume(chosen.max(prepared).max(self.window.low())));
+    }
+
     fn slot(&mut self, seq: Seq) -> &mut Slot {
         self.slots.entry(seq).or_default()
     }
@@ -215,15 +225,14 @@ impl Orderer {
         if seq <= self.window.low() {
             return;
         }
-        let reached = self.is_kept_high();
         self.window = Window::new(seq, self.window.length());
         self.slots = self.slots.split_off(&seq.next());
         self.checkpoints = self.checkpoints.split_off(&seq);
         self.contested = self.contested.split_off(&seq.next());
         self.next_proposal = self.next_proposal.max(seq.next());
-        // What was kept above the old high water mark counts now.
-        let entering: Vec<Seq> = self.slots.range(..=reached).map(|(seq, _)| *seq).collect();
-        for seq in entering {
+        // What was kept above the old high water mark counts now, however far the window jumped.
+        let kept: Vec<Seq> = self.slots.keys().copied().collect();
+        for seq in kept {
             self.try_slot(now, seq, out);
         }
         self.try_displaced(out);
@@ -250,8 +259,10 @@ impl Orderer {
     fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
         // Down, too: a replica that repairs its state executes again what it holds.
         self.delivered = seq;
-        // The executor holds no older ones any more; the new one is told next.
-        self.checkpoints.clear();
+        self.ahead = Seq::ZERO;
+        // It executes again what led to later ones, and the new one is told next. Older ones stay: a
+        // quorum claimed the stable one, and if those who jump no longer list it, no view may start.
+        self.checkpoints.split_off(&seq);
         self.next_proposal = self.next_proposal.max(seq.next());
         self.drop_stable();
         self.try_deliver(out);
@@ -259,9 +270,18 @@ impl Orderer {
 
     fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<NoTimer>) {
         let gained = voting && !self.voting;
+        if self.voting && !voting {
+            out.tell(ExecutorInput::Halt);
+        }
         self.voting = voting;
         if !gained {
             return;
+        }
+        if self.active {
+            // Views before this one are remembered with it: too much to wait for is safe.
+            let prepared = self.slots.iter().filter(|(_, slot)| slot.prepared_latest.is_some());
+            let prepared = prepared.map(|(seq, _)| *seq).max().unwrap_or_default();
+            self.resume_reads(prepared, out);
         }
         let seqs: Vec<Seq> = self.slots.keys().copied().collect();
         for seq in seqs {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::{Entry, PrePrepared, Prepared, ProofState};
-use crate::role::{Effect, Enter, Frozen, ViewChangerInput};
+use crate::role::{Effect, Enter, ExecutorInput, Frozen, Record, ViewChangerInput};
 
 impl Orderer {
     /// Stops voting and says, as of this instant, what was promised.
@@ -16,12 +16,15 @@ impl Orderer {
         }
         self.view = view;
         self.active = false;
+        self.ahead = Seq::ZERO;
+        out.tell(ExecutorInput::Halt);
         self.granted = None;
         self.gathering = None;
         self.displaced.clear();
-        // What only NEW-VIEWs that are over chose, beyond this replica's window: no promise is there.
-        self.slots.split_off(&self.is_kept_high().next());
-        let low = self.window.low();
+        // What only NEW-VIEWs that are over chose, beyond this replica's window, is no promise.
+        let kept = self.is_kept_high();
+        self.slots.retain(|seq, slot| *seq <= kept || !slot.pre_prepared.is_empty());
+        let (low, high) = (self.window.low(), self.window.high());
         let mut frozen = Frozen {
             view,
             stable: low,
@@ -32,8 +35,9 @@ impl Orderer {
         };
         let held = self.checkpoints.iter().filter(|(seq, _)| low <= **seq && **seq <= self.window.high());
         frozen.checkpoints.extend(held.map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest }));
-        // What is stable already and only waits to be executed is no promise any more.
-        for (seq, slot) in self.slots.range(low.next()..) {
+        // What is stable already and only waits to be executed is no promise any more; what is promised
+        // beyond the window is told once the window is there.
+        for (seq, slot) in self.slots.range(low.next()..=high) {
             let seq = *seq;
             frozen.prepared.extend(slot.prepared_latest.map(|(digest, view)| Prepared { seq, digest, view }));
             let promised = slot.pre_prepared.iter();
@@ -86,18 +90,28 @@ impl Orderer {
         }
         self.view = enter.view;
         self.entered = enter.view;
+        if self.active {
+            out.tell(ExecutorInput::Halt);
+        }
         self.active = true;
+        self.ahead = Seq::ZERO;
         self.granted = None;
         self.gathering = None;
         self.displaced.clear();
         self.progress_wanted = true;
-        let (kept, chosen) = (self.is_kept_high(), &enter.chosen);
-        self.slots.retain(|seq, _| *seq <= kept || chosen.binary_search_by_key(seq, |(seq, _)| *seq).is_ok());
+        let (kept, checkpoint, chosen) = (self.is_kept_high(), enter.checkpoint, &enter.chosen);
+        self.slots.retain(|seq, slot| {
+            let promised = *seq > checkpoint && !slot.pre_prepared.is_empty();
+            *seq <= kept || promised || chosen.binary_search_by_key(seq, |(seq, _)| *seq).is_ok()
+        });
         for slot in self.slots.values_mut() {
             slot.leave_view();
         }
         let last = enter.chosen.last().map_or(enter.checkpoint, |(seq, _)| *seq);
         self.fresh_from = last.next();
+        if self.voting {
+            self.resume_reads(Seq::ZERO, out);
+        }
         self.next_proposal = self.fresh_from.max(self.window.low().next());
         self.contested = enter.contested.into_iter().filter(|seq| *seq >= self.next_proposal).collect();
         self.signed_only = enter.signed_only.into_iter().collect();
@@ -119,12 +133,27 @@ impl Orderer {
 
     /// Accepts what NEW-VIEW chose: no authentication and no clock, a correct replica did both.
     pub(super) fn try_choose(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
-        if !self.active || !self.window.contains(seq) {
+        if !self.active {
             return;
         }
         let Some(slot) = self.slots.get(&seq).filter(|slot| slot.accepted.is_none()) else { return };
-        if let Some(batch) = slot.chosen.and_then(|digest| slot.body(digest)) {
+        let Some(batch) = slot.chosen.and_then(|digest| slot.body(digest)) else { return };
+        if self.window.contains(seq) {
             self.accept(seq, batch, out);
+        } else if seq > self.window.high() && self.is_primary() && self.voting {
+            self.promise_ahead(seq, batch, out);
+        }
+    }
+
+    /// The primary's NEW-VIEW counts as its vote for all that it chose, so it promised that, wherever its own
+    /// window is: without its entry in Qs, A2 may lack one for ever.
+    fn promise_ahead(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<NoTimer>) {
+        let (view, digest) = (self.view, batch.digest());
+        let slot = self.slot(seq);
+        if slot.pre_prepared.get(&digest) != Some(&view) {
+            slot.promise(digest, view);
+            slot.bodies.insert(digest, batch.clone());
+            out.persist(Record::PrePrepared { view, seq, batch });
         }
     }
 

@@ -200,6 +200,7 @@ impl Orderer {
         slot.prepared = true;
         slot.prepared_latest = Some((digest, view));
         let vote = Vote { view, seq, digest };
+        out.tell(ExecutorInput::Prepared(seq));
         out.persist(Record::Prepared { view, seq, digest });
         out.send(To::Others, Message::Commit(vote));
         out.tell(OrdererInput::OwnCommit(vote));
@@ -219,5 +220,8 @@ impl Orderer {
             return;
         }
         self.try_committed(vote.seq, out);
+        if from == self.config.own {
+            self.try_ahead(out);
+        }
     }
 }

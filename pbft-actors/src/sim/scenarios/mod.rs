@@ -9,6 +9,7 @@ mod durable;
 mod links;
 mod memory;
 mod primaries;
+mod reads;
 mod regressions;
 mod transfer;
 mod votes;
@@ -56,6 +57,8 @@ fn plan(n: usize) -> Plan {
         operations_per_client: 0,
         outstanding: 2,
         sign_all: false,
+        digest_replies: true,
+        one_round_reads: true,
         links: LinkPlan::HEALED,
         faulty_time: 0,
         crashes: 0,

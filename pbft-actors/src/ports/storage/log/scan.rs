@@ -33,8 +33,10 @@ struct Scanned {
     found: Vec<Found>,
     /// Copies that were certain.
     copies: u32,
-    /// The highest oldest needed segment that a group names.
+    /// The highest oldest needed segment that a group names whose write was finished.
     oldest: u64,
+    /// The same of any group.
+    stated: u64,
     damage: Damage,
     /// Whether what it begins with is whole, or something follows it.
     begun: bool,
@@ -74,13 +76,12 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
     let Some(last) = segments.last() else { return Ok(None) };
     let (id, last) = (last.header.log, (last.header.number, last.copies));
     segments.retain(|segment| segment.header.log == id);
-    let oldest = segments.iter().map(|segment| segment.oldest).max().unwrap_or(0);
+    let oldest = oldest_needed(&segments);
     segments.retain(|segment| segment.header.number >= oldest);
-    let gap = |pair: &[Scanned]| pair[0].header.number.checked_add(1) != Some(pair[1].header.number);
     let first = segments.first().map_or(0, |segment| segment.header.number);
     let mut damage = Damage {
         hidden: oldest != 0 && first != oldest
-            || segments.windows(2).any(gap)
+            || segments.windows(2).any(is_gap)
             || unreadable.iter().any(|number| *number >= oldest),
         ..Damage::default()
     };
@@ -96,6 +97,23 @@ pub(super) fn read(disk: &mut dyn Disk, owner: Owner) -> Result<Option<Opened>, 
         disk.sync(&file_name(segment.header.number))?;
     }
     Ok(Some(Opened { id, found, damage, closed, last }))
+}
+
+/// The first segment that counts. A group whose write may be unfinished makes none needless as long as all
+/// are there that were needed before it: they go only after its sync.
+fn oldest_needed(segments: &[Scanned]) -> u64 {
+    let certain = segments.iter().map(|segment| segment.oldest).max().unwrap_or(0);
+    let before = segments.partition_point(|segment| segment.header.number < certain);
+    let needed = &segments[before..];
+    let complete = needed.first().is_some_and(|first| first.header.number == certain);
+    if complete && !needed.windows(2).any(is_gap) {
+        return certain;
+    }
+    segments.iter().map(|segment| segment.stated).max().unwrap_or(0)
+}
+
+fn is_gap(pair: &[Scanned]) -> bool {
+    pair[0].header.number.checked_add(1) != Some(pair[1].header.number)
 }
 
 /// Whether a file whose header is lost once held something.
@@ -142,7 +160,7 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
     let seed = header.seed;
     let mut groups = Vec::new();
     let mut damage = Damage::default();
-    let mut oldest = 0;
+    let (mut oldest, mut stated) = (0, 0);
     let mut sync_mark = certain.unwrap_or(0);
     let mut offset = format::groups_at(header.copies);
     let mut begun = false;
@@ -158,7 +176,9 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
         broken = usize::from(!whole);
         ordinal = group.ordinal.saturating_add(1);
         begun |= whole || group.ordinal > 0;
-        oldest = oldest.max(group.oldest);
+        // Whatever came before a group was certain.
+        oldest = if whole { stated.max(group.oldest) } else { stated };
+        stated = stated.max(group.oldest);
         sync_mark = sync_mark.max(group.copies_before);
         groups.push(entries);
         offset += format::group_bytes(&group);
@@ -205,10 +225,11 @@ fn scan(bytes: &[u8], header: Header, certain: Option<u32>) -> Scanned {
         // It was certain if a later segment, or a copy of a later group, says so.
         if certain.is_some() {
             damage.groups += broken;
+            oldest = stated;
         } else {
             damage.torn = true;
         }
     }
     // What an unfinished write left has gaps: only what was certain before is demanded the next time.
-    Scanned { header, found, copies: sync_mark, oldest, damage, begun }
+    Scanned { header, found, copies: sync_mark, oldest, stated, damage, begun }
 }

@@ -22,7 +22,7 @@ fn rejoin(number: u64) -> Request {
         ..opening(1, 1)
     };
     let signer = signer(2);
-    let hints = Hints { full_reply: true, replier: replica(2) };
+    let hints = Hints::default();
     Request::signed(operation, &signer.identity, &signer.binding, hints)
 }
 

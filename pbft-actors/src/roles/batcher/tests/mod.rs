@@ -3,6 +3,7 @@
 mod admission;
 mod disputes;
 mod jumped;
+mod patience;
 mod propose;
 mod timer;
 mod view;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::message::{NodeData, ViewChange, Vote, VoteKind};
-use crate::role::{LogStanding, Rejoined, Remembered, RememberedSlot, SavedState};
+use crate::role::{LogStanding, Mail, Rejoined, Remembered, RememberedSlot, SavedState};
 
 const VOTES: Effect = Effect::Event(Event::Voting { votes: true });
 
@@ -29,6 +29,14 @@ fn claimed(seqs: &[u64]) -> Remembered {
 fn stable(seq: u64) -> Remembered {
     let certificate = Some(Arc::new(certificate(checkpoint(seq), &[0, 1, 2])));
     Remembered { stable: Some(checkpoint(seq)), certificate, ..Remembered::default() }
+}
+
+fn listed(effects: &[Effect]) -> Vec<Checkpoint> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Tell(Mail::Orderer(OrdererInput::OwnCheckpoint(checkpoint))) => Some(*checkpoint),
+        _ => None,
+    });
+    told.collect()
 }
 
 fn asked(view: u64) -> Remembered {
@@ -533,5 +541,19 @@ fn what_only_waits_for_the_disk_is_not_fetched() {
         let mut told = effects(&mut replica, brings(checkpoint(12), &[0, 1, 2]));
         (0..3).for_each(|id| told.extend(effects(&mut replica, status(id, 12, 13))));
         assert_eq!(fetches(&told).is_empty(), waiting, "{told:?}");
+    }
+}
+
+#[test]
+fn what_was_claimed_below_the_state_on_disk_is_listed_all_the_same() {
+    for (remembered, on_disk, expected) in [
+        (claimed(&[4, 8, 16]), 12, [4, 8, 12].map(checkpoint).to_vec()),
+        (stable(4), 12, [4, 12].map(checkpoint).to_vec()),
+        (stable(12), 12, vec![checkpoint(12)]),
+        (claimed(&[16]), 12, vec![checkpoint(12)]),
+    ] {
+        let mut replica = Checkpointer::new(silent(3, 4).config);
+        replica.remember(&remembered);
+        assert_eq!(listed(&effects(&mut replica, CheckpointerInput::Start(state(on_disk)))), expected);
     }
 }

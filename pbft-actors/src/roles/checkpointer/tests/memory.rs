@@ -210,6 +210,18 @@ fn a_former_life_that_was_let_in_before_this_one_knew_its_place_is_outnumbered_t
     assert_eq!(asks, asks_above_900());
 }
 
+/// n=5 seed 921560 of commit 00e0fac: two lives found the same number, and the first one's REJOIN executed.
+#[test]
+fn a_former_life_of_the_same_number_is_outnumbered_whatever_its_salt() {
+    for salt in [0, 99] {
+        let mut replica = lost();
+        let own = log_of(3);
+        let above = LogId { number: own.number + 1, ..own };
+        let asked = effects(&mut replica, rejoined(3, LogId { salt, ..own }, 5, 16));
+        assert_eq!(asked[0], Effect::Persist(Record::Lost(above)), "salt {salt}");
+    }
+}
+
 #[test]
 fn an_older_rejoin_of_its_own_does_not_trouble_a_replica() {
     let mut replica = lost();

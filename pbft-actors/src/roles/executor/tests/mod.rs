@@ -2,20 +2,23 @@
 
 mod execute;
 mod pages;
+mod reads;
 mod save;
 mod table;
+mod tentative;
 
 use bytes::Bytes;
 
 use super::*;
-use crate::message::{Choice, Operation, Refusal};
-use crate::role::{Effect, Event, Finished, Rejoined};
+use crate::message::{Choice, Operation, Refusal, Reply, ReplyResult};
+use crate::role::{Effect, Event, Finished, Message, Rejoined, To};
 use crate::roles::testing::*;
-use crate::types::{ClientId, Timestamp};
+use crate::types::{ClientId, SessionId, Timestamp};
 
 /// K = 4, L = 8, W = 4; two sessions per client and three in all; ten bytes of results per client.
 fn executor() -> Executor {
     Executor::new(ExecutorConfig {
+        own: replica(0),
         checkpoint_interval: 4,
         window: 8,
         state_limits: StateLimits { raw_pages: 256, named_pages: 64, reserved_pages: 64 },

@@ -129,7 +129,7 @@ fn who_rejoined_is_known_after_a_transfer() {
         operation: codec::encode(&RejoinOperation { log, target: Seq(20) }).into(),
         ..opening(1, 1)
     };
-    let hints = Hints { full_reply: true, replier: replica(2) };
+    let hints = Hints::default();
     let request = Request::signed(operation, &signer(2).identity, &signer(2).binding, hints);
     let mut donor = opened();
     execute(&mut donor, 2, [request.clone()]);

@@ -5,6 +5,7 @@ mod decide;
 mod propose;
 mod remember;
 mod retransmit;
+mod tentative;
 mod view;
 mod vote;
 
@@ -17,7 +18,7 @@ use crate::roles::testing::{self, *};
 use crate::types::ReplicaSet;
 
 /// One input at the start, and its effects but for the records of what was decided, on which nothing
-/// waits, and how far a journal led.
+/// waits, how far a journal led, and what the executor is told for reads and tentative execution.
 fn effects(orderer: &mut Orderer, input: OrdererInput) -> Vec<Effect> {
     let mut effects = testing::effects(orderer, input);
     let beside = |effect: &Effect| {
@@ -27,7 +28,26 @@ fn effects(orderer: &mut Orderer, input: OrdererInput) -> Vec<Effect> {
                 | Effect::Tell(crate::role::Mail::Checkpointer(crate::role::CheckpointerInput::Replayed(_)))
         )
     };
-    effects.retain(|effect| !beside(effect));
+    effects.retain(|effect| !beside(effect) && !is_for_replies(effect));
+    effects
+}
+
+fn is_for_replies(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Tell(crate::role::Mail::Executor(
+            ExecutorInput::Tentative { .. }
+                | ExecutorInput::Prepared(_)
+                | ExecutorInput::Halt
+                | ExecutorInput::Resume(_)
+        ))
+    )
+}
+
+/// What the executor is told for reads and tentative execution.
+fn for_replies(orderer: &mut Orderer, input: OrdererInput) -> Vec<Effect> {
+    let mut effects = testing::effects(orderer, input);
+    effects.retain(is_for_replies);
     effects
 }
 

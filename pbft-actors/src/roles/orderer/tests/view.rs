@@ -155,19 +155,22 @@ fn takes(orderer: &mut Orderer, seq: u64, number: u8) {
 }
 
 #[test]
-fn a_jump_forgets_the_own_checkpoints_from_before_it() {
+fn a_jump_keeps_the_checkpoints_below_it_and_replaces_those_above() {
     // Forward with a transfer, and down or in place with a repair.
-    for target in [4, 6, 8] {
+    for (target, below) in [(4, vec![0]), (6, vec![0, 4]), (8, vec![0, 4]), (12, vec![0, 4, 8])] {
         let mut backup = orderer(1, 4);
         for seq in [0, 4, 8] {
             takes(&mut backup, seq, 8);
         }
         effects(&mut backup, OrdererInput::Jumped(Seq(target)));
-        let mut between = backup.checkpoints.keys();
-        assert_eq!(between.next(), None, "{target}");
         takes(&mut backup, target, 9);
-        let checkpoints = vec![Checkpoint { seq: Seq(target), digest: digest(9) }];
-        assert_eq!(freeze(&mut backup, 1), fenced(1, Frozen { checkpoints, ..frozen(1) }), "{target}");
+        let mut listed: Vec<(u64, u8)> = below.iter().map(|seq| (*seq, 8)).collect();
+        // Beyond the window it is not listed.
+        listed.extend((target <= 8).then_some((target, 9)));
+        let checkpoints =
+            listed.iter().map(|(seq, number)| Checkpoint { seq: Seq(*seq), digest: digest(*number) });
+        let left = Frozen { checkpoints: checkpoints.collect(), ..frozen(1) };
+        assert_eq!(freeze(&mut backup, 1), fenced(1, left), "{target}");
     }
 }
 
@@ -346,4 +349,50 @@ fn what_was_chosen_above_the_window_is_voted_on_when_it_moves() {
     effects(&mut backup, enters(1, 4, &[(9, batch.digest())]));
     assert_eq!(effects(&mut backup, brings(0, 9, &batch)), []);
     assert_eq!(effects(&mut backup, OrdererInput::Stable(Seq(4))), promise(1, 9, &batch));
+}
+
+/// n=4 seed 40000611: its window was behind, a backup prepared on its word and another one forgot.
+#[test]
+fn a_primary_promises_what_its_new_view_chose_beyond_its_own_window() {
+    let (mut primary, batch) = (orderer(1, 4), batch_of(1));
+    freeze(&mut primary, 1);
+    effects(&mut primary, OrdererInput::Gather { view: View(1), chosen: vec![(Seq(14), batch.digest())] });
+    effects(&mut primary, brings(2, 14, &batch));
+    let promised = Record::PrePrepared { view: View(1), seq: Seq(14), batch: batch.clone() };
+    let entered = effects(&mut primary, enters(1, 8, &[(14, batch.digest())]));
+    assert_eq!(entered.iter().filter(|effect| **effect == Effect::Persist(promised.clone())).count(), 1);
+    // A VIEW-CHANGE names nothing beyond the window of its sender.
+    assert_eq!(freeze(&mut primary, 2), fenced(2, frozen(2)));
+    effects(&mut primary, OrdererInput::Stable(Seq(8)));
+    let told = Frozen { stable: Seq(8), pre_prepared: vec![q(14, &batch, 1)], ..frozen(3) };
+    assert_eq!(freeze(&mut primary, 3), fenced(3, told));
+}
+
+#[test]
+fn a_backup_promises_nothing_beyond_its_window() {
+    let (mut backup, batch) = (orderer(2, 4), batch_of(1));
+    effects(&mut backup, enters(1, 8, &[(14, batch.digest())]));
+    let entered = effects(&mut backup, brings(1, 14, &batch));
+    assert_eq!(entered, []);
+    freeze(&mut backup, 2);
+    effects(&mut backup, OrdererInput::Stable(Seq(8)));
+    assert_eq!(freeze(&mut backup, 3), fenced(3, Frozen { stable: Seq(8), ..frozen(3) }));
+}
+
+#[test]
+fn promises_beyond_the_window_go_with_what_a_later_view_starts_from() {
+    let (mut primary, batch) = (orderer(1, 4), Arc::new(Batch::null()));
+    effects(&mut primary, enters(1, 8, &[(14, batch.digest())]));
+    effects(&mut primary, enters(2, 16, &[]));
+    effects(&mut primary, OrdererInput::Stable(Seq(8)));
+    assert_eq!(freeze(&mut primary, 3), fenced(3, Frozen { stable: Seq(8), ..frozen(3) }));
+}
+
+#[test]
+fn what_was_chosen_is_voted_on_however_far_the_window_jumps() {
+    let (mut backup, batch) = (orderer(2, 4), batch_of(1));
+    effects(&mut backup, enters(1, 8, &[(14, batch.digest())]));
+    effects(&mut backup, brings(1, 14, &batch));
+    let jumped = effects(&mut backup, OrdererInput::Stable(Seq(8)));
+    assert_eq!(jumped, promise(1, 14, &batch));
 }

@@ -249,7 +249,7 @@ impl Group {
         for (correct, entered) in self.correct.iter_mut().zip(entered) {
             if *entered && correct.executed < checkpoint.seq.0 && chance.percent(50) {
                 correct.executed = checkpoint.seq.0;
-                correct.checkpoints.clear();
+                correct.checkpoints.split_off(&checkpoint.seq.0);
                 correct.take(checkpoint.seq.0, checkpoint.digest, self.window);
             }
         }

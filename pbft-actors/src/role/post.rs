@@ -1,18 +1,27 @@
-//! What one turn sends: requests to one replica, and replies to one client, share frames.
+//! What one turn sends: requests to one replica, and replies to one client, share frames. Every carrier
+//! sends through it.
 
 use std::collections::BTreeMap;
 
-use super::transport::Outbound;
+use super::Message;
 use crate::message::{
     BUNDLE_BYTES_MAX, BUNDLE_MESSAGES_MAX, Kind, Payload, Peer, Reply, Request, encode_replies,
     encode_requests, go_together, reply_bytes,
 };
-use crate::role::Message;
 use crate::types::{ClientId, ReplicaId};
+
+/// A message for one or more peers, encoded once.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// The peers; never this node itself.
+    pub to: Vec<Peer>,
+    /// The message.
+    pub payload: Payload,
+}
 
 /// Messages that wait for the end of the turn.
 #[derive(Default)]
-pub(super) struct Post {
+pub(crate) struct Post {
     outbound: Vec<Outbound>,
     requests: BTreeMap<ReplicaId, Vec<Request>>,
     replies: BTreeMap<ClientId, Vec<Reply>>,
@@ -20,34 +29,41 @@ pub(super) struct Post {
 
 impl Post {
     /// Whether nothing is to be sent.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.outbound.is_empty() && self.requests.is_empty() && self.replies.is_empty()
     }
 
-    /// Adds a message.
-    pub(super) fn add(&mut self, to: Vec<Peer>, message: Message) {
+    /// Adds what a replica sends.
+    pub(crate) fn of_replica(&mut self, to: Vec<Peer>, message: Message) {
+        match (&to[..], message) {
+            ([Peer::Client(to)], Message::Reply(reply)) => self.replies.entry(*to).or_default().push(reply),
+            (_, message) => self.add(to, &message),
+        }
+    }
+
+    /// Adds what a client sends; its requests with MACs share frames, signed ones travel one by one.
+    pub(crate) fn of_client(&mut self, to: Vec<Peer>, message: Message) {
+        match (&to[..], message) {
+            ([Peer::Replica(to)], Message::Request(request)) if !request.is_signed() => {
+                self.requests.entry(*to).or_default().push(request);
+            }
+            (_, message) => self.add(to, &message),
+        }
+    }
+
+    fn add(&mut self, to: Vec<Peer>, message: &Message) {
         self.outbound.push(Outbound { to, payload: message.payload() });
     }
 
-    /// Adds a reply to a client.
-    pub(super) fn reply(&mut self, to: ClientId, reply: Reply) {
-        self.replies.entry(to).or_default().push(reply);
-    }
-
-    /// Adds the own request of a client, with its MACs, to one replica.
-    pub(super) fn request(&mut self, to: ReplicaId, request: Request) {
-        self.requests.entry(to).or_default().push(request);
-    }
-
     /// Takes everything, in as few frames as their limits allow.
-    pub(super) fn take(&mut self) -> Vec<Outbound> {
+    pub(crate) fn take(&mut self) -> Vec<Outbound> {
         let mut outbound = std::mem::take(&mut self.outbound);
         for (to, requests) in std::mem::take(&mut self.requests) {
             let bytes = |request: &Request| request.wire().len();
             for some in bundles(&requests, bytes) {
                 let payload = match some {
                     [request] => Message::Request(request.clone()).payload(),
-                    some => Payload::new(Kind::Requests, encode_requests(some).into()),
+                    some => Payload::of_requests(Kind::Requests, encode_requests(some).into(), some.iter()),
                 };
                 outbound.push(Outbound { to: vec![Peer::Replica(to)], payload });
             }
