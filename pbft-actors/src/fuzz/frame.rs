@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Target, run};
-use crate::crypto::{Digest, MacKey};
-use crate::message::{Frame, FrameError, HEADER_BYTES, Payload};
+use crate::crypto::MacKey;
+use crate::message::{Frame, FrameError, HEADER_BYTES, Payload, tag_of};
 
 pub(super) const TARGET: Target =
     Target { name: "frame", run, seeds, memory_base: 4 << 10, memory_per_byte: 4 };
@@ -19,7 +19,7 @@ fn run(input: &[u8]) {
     // As it is nobody made a tag for it.
     assert!(Frame::open(&key, Bytes::copy_from_slice(input)).is_err());
     let Some((header, body)) = input.split_at_checked(HEADER_BYTES) else { return };
-    let tag = key.tag(&[header, &Digest::of(body).0]);
+    let tag = tag_of(&key, header, &Bytes::copy_from_slice(body));
     let bytes = Bytes::from([input, &tag].concat());
     match Frame::open(&key, bytes.clone()) {
         Ok(frame) => {

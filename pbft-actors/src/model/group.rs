@@ -19,7 +19,7 @@ use crate::types::{ClientId, LogId, Quorums, ReplicaId, SessionId, Timestamp};
 /// The only client.
 pub(crate) const CLIENT: ClientId = ClientId(1);
 
-const HINTS: Hints = Hints { full_reply: true, replier: ReplicaId(0) };
+const HINTS: Hints = Hints { replier: None, ordered: false };
 
 /// A group of four with one client.
 #[derive(Clone)]
@@ -80,7 +80,7 @@ impl Group {
             identity: identity_of(own),
             log: log_of(own),
             agreed: self.agreed.clone(),
-            tuning: Tuning::default(),
+            tuning: Tuning { tentative_execution: false, ..Tuning::default() },
             service: self.service.clone(),
             entropy: Digest::of(&[own.0]),
         }

@@ -18,7 +18,7 @@ pub(super) struct Region {
 
 /// A point that the state can be taken back to. It must be ended by `rollback` or `release`,
 /// innermost first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a savepoint that is never ended keeps every page as it was"]
 pub(crate) struct Savepoint {
     depth: usize,
