@@ -6,9 +6,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::sectors::{SECTOR, Sectors};
 use super::{Disk, PageMap};
-
-const SECTOR: usize = 512;
 
 /// Files that outlive whoever writes them; clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -17,9 +16,9 @@ pub(crate) struct MemoryDisk(Arc<Mutex<Files>>);
 #[derive(Debug, Default)]
 struct Files {
     /// As programs see them.
-    live: BTreeMap<String, Vec<u8>>,
+    live: BTreeMap<String, Sectors>,
     /// Their content as a power cut leaves it at worst.
-    certain: BTreeMap<String, Vec<u8>>,
+    certain: BTreeMap<String, Sectors>,
     /// The names that a power cut leaves at worst.
     names: BTreeSet<String>,
     /// Ranges of sectors written and not synced, by file.
@@ -51,7 +50,7 @@ impl MemoryDisk {
             let certain = files.certain.entry(name).or_default();
             for sector in sectors.into_iter().flatten() {
                 if survives() {
-                    keep_sectors(certain, live, sector..sector + 1);
+                    certain.take(live, sector..sector + 1);
                 }
             }
         }
@@ -74,7 +73,7 @@ impl MemoryDisk {
     /// Other programs leave room for so many bytes more, until the power fails.
     pub(crate) fn leave_room(&self, bytes: usize) {
         let files = &mut *self.files();
-        let used: usize = files.live.values().map(Vec::len).sum();
+        let used: usize = files.live.values().map(Sectors::length).sum();
         files.capacity = Some(used + bytes);
     }
 
@@ -101,23 +100,23 @@ impl MemoryDisk {
         let files = &mut *self.files();
         let mut flipped = false;
         for content in [files.live.get_mut(file), files.certain.get_mut(file)].into_iter().flatten() {
-            if let Some(byte) = content.get_mut(offset) {
-                *byte ^= mask;
-                flipped = true;
-            }
+            flipped |= content.flip(offset, mask);
         }
         flipped
     }
 
     /// How many bytes a file has.
     pub(crate) fn bytes(&self, file: &str) -> usize {
-        self.files().live.get(file).map_or(0, Vec::len)
+        self.files().live.get(file).map_or(0, Sectors::length)
     }
 
     /// Bytes of a file.
     #[cfg(test)]
     pub(crate) fn content(&self, file: &str) -> Vec<u8> {
-        self.files().live.get(file).cloned().unwrap_or_default()
+        let live = self.files().live.get(file).cloned().unwrap_or_default();
+        let mut bytes = vec![0; live.length()];
+        live.read(0, &mut bytes);
+        bytes
     }
 
     /// Everything on the disk as it is now, as a disk of its own.
@@ -134,16 +133,6 @@ impl MemoryDisk {
         for content in [files.live.get_mut(file), files.certain.get_mut(file)].into_iter().flatten() {
             content.truncate(length);
         }
-    }
-}
-
-fn keep_sectors(certain: &mut Vec<u8>, live: &[u8], sectors: Range<usize>) {
-    let (start, end) = (sectors.start * SECTOR, (sectors.end * SECTOR).min(live.len()));
-    if start < end {
-        if certain.len() < end {
-            certain.resize(end, 0);
-        }
-        certain[start..end].copy_from_slice(&live[start..end]);
     }
 }
 
@@ -167,37 +156,31 @@ impl Disk for MemoryDisk {
     }
 
     fn length(&mut self, file: &str) -> io::Result<Option<u64>> {
-        Ok(self.files().live.get(file).map(|content| content.len() as u64))
+        Ok(self.files().live.get(file).map(|content| content.length() as u64))
     }
 
     fn read_at(&mut self, file: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let files = self.files();
         let content = files.live.get(file).ok_or(io::ErrorKind::NotFound)?;
-        let rest = content.get(offset as usize..).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
+        Ok(content.read(offset as usize, buffer))
     }
 
     fn write_at(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let files = &mut *self.files();
         files.operate()?;
         let end = offset as usize + bytes.len();
-        let held = files.live.get(file).map_or(0, Vec::len);
+        let held = files.live.get(file).map_or(0, Sectors::length);
         if let Some(capacity) = files.capacity {
-            let total: usize = files.live.values().map(Vec::len).sum();
+            let total: usize = files.live.values().map(Sectors::length).sum();
             if total + end.saturating_sub(held) > capacity {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
         if !files.live.contains_key(file) {
-            files.live.insert(file.to_owned(), Vec::new());
+            files.live.insert(file.to_owned(), Sectors::default());
         }
         let Some(content) = files.live.get_mut(file) else { return Err(io::ErrorKind::NotFound.into()) };
-        if content.len() < end {
-            content.resize(end, 0);
-        }
-        content[offset as usize..end].copy_from_slice(bytes);
+        content.write(offset as usize, bytes);
         let first = (held.min(offset as usize)) / SECTOR;
         let written = first..end.div_ceil(SECTOR);
         match files.unsynced.get_mut(file) {
@@ -215,7 +198,7 @@ impl Disk for MemoryDisk {
         let sectors = files.unsynced.remove(file).unwrap_or_default();
         let Some(live) = files.live.get(file) else { return Err(io::ErrorKind::NotFound.into()) };
         let certain = files.certain.entry(file.to_owned()).or_default();
-        sectors.into_iter().for_each(|range| keep_sectors(certain, live, range));
+        sectors.into_iter().for_each(|range| certain.take(live, range));
         Ok(())
     }
 

@@ -4,6 +4,8 @@ mod disk;
 mod log;
 #[cfg(any(test, feature = "sim"))]
 mod memory_disk;
+#[cfg(any(test, feature = "sim"))]
+mod sectors;
 
 pub(crate) use disk::{Disk, PageMap};
 pub use log::LogError;
