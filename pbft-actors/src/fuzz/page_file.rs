@@ -16,6 +16,8 @@ pub(super) const TARGET: Target =
     Target { name: "page_file", run, seeds, memory_base: 16 << 20, memory_per_byte: 64 };
 
 const NAME: &str = "pages";
+/// What the last save may add.
+const SAVED_MAX: usize = 32 * PAGE_BYTES;
 const LIMITS: StateLimits = StateLimits { raw_pages: 1 << 20, named_pages: 1 << 20, reserved_pages: 1 << 20 };
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +65,7 @@ fn run(input: &[u8]) {
     if input.seal {
         reseal(&mut bytes);
     }
+    let same_roots = bytes[..2 * PAGE_BYTES] == original()[..2 * PAGE_BYTES];
     bytes.truncate(input.length as usize);
     let disk = MemoryDisk::new();
     disk.clone().write_at(NAME, 0, &bytes).expect("a disk with room");
@@ -77,6 +80,8 @@ fn run(input: &[u8]) {
         read(&snapshot);
     }
     save_anew(&disk, &mut file);
+    // As long as the root records are what was written, nothing else says where to write.
+    assert!(!same_roots || disk.bytes(NAME) <= bytes.len() + SAVED_MAX, "{} bytes", disk.bytes(NAME));
 }
 
 /// Whether all of it could be read.

@@ -130,10 +130,12 @@ impl Space {
     pub(super) fn commit<E>(
         &mut self,
         new: &[u64],
-        retired: Vec<Retired>,
+        mut retired: Vec<Retired>,
         mut read: impl FnMut(u64) -> Result<Page, E>,
     ) -> Result<Vec<(u64, Page)>, E> {
         self.counter += 1;
+        // A record may name what no save has taken, its checksum right or not: there is no map of it.
+        retired.iter_mut().for_each(|retired| retired.slots.retain(|slot| *slot < self.extent));
         for (number, bit) in new.iter().filter_map(|slot| place(*slot)) {
             self.group(number, &mut read)?.reach(bit);
         }
