@@ -883,9 +883,10 @@ impl Cluster {
         self.nodes.iter().flatten().filter(|node| !self.byzantine.contains(&node.own))
     }
 
-    /// One more operation of the first client.
+    /// One more operation of the first client that is honest: the last one always is.
     pub(super) fn invoke_one(&mut self) {
-        if let Some((id, client)) = self.clients.iter_mut().next() {
+        let honest = self.clients.iter_mut().find(|(_, client)| client.attack.is_none());
+        if let Some((id, client)) = honest {
             let id = *id;
             client.to_invoke += 1;
             self.after_client(id, Vec::new());
