@@ -5,7 +5,8 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | carriers | `actor` (actix), `sim` (feature `sim`) |
+//! | tools | `fuzz` (feature `fuzz`) |
+//! | carriers | `actor` (actix), `sim` and `model` (feature `sim`) |
 //! | replica | `replica`: drivers, the route from message to role, the journal stage, recovery |
 //! | roles | `roles`: batcher, orderer, checkpointer, view changer, executor; the client |
 //! | role | `role`: the trait, the outbox, timers, every role's mail |
@@ -20,7 +21,13 @@ pub mod actor;
 pub(crate) mod adversary;
 pub mod codec;
 pub mod crypto;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod message;
+#[cfg(any(test, feature = "sim"))]
+#[doc(hidden)]
+pub mod model;
 pub mod ports;
 pub(crate) mod replica;
 pub(crate) mod role;

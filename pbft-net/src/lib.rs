@@ -27,6 +27,9 @@ mod backoff;
 mod codec;
 mod dialer;
 mod ephemeral;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod handshake;
 mod limits;
 mod link;

@@ -16,6 +16,8 @@ use thiserror::Error;
 
 use super::cover::{Cover, KnownDigests};
 use super::{BODY_BYTES_MAX, Kind, Request};
+#[cfg(any(test, feature = "fuzz"))]
+use crate::crypto::Tag;
 use crate::crypto::{MacKey, TAG_BYTES};
 
 /// Version of the frame layout and of every message in it.
@@ -150,6 +152,14 @@ impl Frame {
         header.advance(2);
         Ok(Self { kind, counter: header.get_u64(), body: bytes, known })
     }
+}
+
+/// The tag with which a frame of this header and body opens as far as tags go.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn tag_of(key: &MacKey, header: &[u8], body: &Bytes) -> Tag {
+    let kind = header.get(1).and_then(|number| Kind::from_number(*number));
+    let Cover { digest, form, .. } = Cover::of(kind.unwrap_or(Kind::Status), body);
+    key.tag(&[header, &digest.0, &[form]])
 }
 
 fn header(kind: u8, counter: u64) -> [u8; HEADER_BYTES] {

@@ -24,6 +24,8 @@ mod vote;
 pub use batch::{Batch, Choice, Entry, PrePrepare};
 pub(crate) use bundle::{encode_replies, encode_requests, go_together, reply_bytes};
 pub use checkpoint::{Certificate, Checkpoint};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use frame::tag_of;
 pub use frame::{FRAME_OVERHEAD_BYTES, Frame, FrameError, HEADER_BYTES, LinkKeys, Payload};
 pub use handshake::{
     Difference, Differences, Established, Failure, Fresh, HANDSHAKE_BYTES_MAX, HandshakeError, Initiator,

@@ -93,6 +93,12 @@ pub(crate) trait AnyService: Send + Sync + 'static {
     fn check(&self, wall: Wall, operations: &[&[u8]], choice: &Choice) -> Result<(), Refusal>;
 }
 
+impl std::fmt::Debug for dyn AnyService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AnyService")
+    }
+}
+
 impl<S: Service> AnyService for S {
     fn execute(
         &self,

@@ -4,6 +4,7 @@ use crate::role::{Effect, Outbox, Role, TimerChange};
 use crate::types::{Monotonic, Now};
 
 /// A role with its timer table.
+#[derive(Clone)]
 pub(crate) struct Driver<R: Role> {
     role: R,
     timers: BTreeMap<R::Timer, Monotonic>,

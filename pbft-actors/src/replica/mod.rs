@@ -12,6 +12,8 @@ mod together;
 pub(crate) use driver::Driver;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use journal::Restored;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use journal::record_entry;
 pub(crate) use journal::{Journal, JournalStage, Mark};
 pub(crate) use roles::{ReplicaConfig, Roles, StoredState};
 pub(crate) use route::{Inbound, route};

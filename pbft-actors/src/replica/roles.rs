@@ -50,6 +50,7 @@ impl StoredState {
 }
 
 /// The five roles of one replica.
+#[derive(Clone)]
 pub(crate) struct Roles {
     pub(crate) batcher: Driver<Batcher>,
     pub(crate) orderer: Driver<Orderer>,

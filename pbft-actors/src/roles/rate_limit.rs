@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use crate::types::{Millis, Monotonic, ReplicaId};
 
 /// At most so many answers per peer and interval, so that a question cannot be used to amplify.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimit {
     /// When each peer's interval began, and how many answers it had since.
     used: BTreeMap<ReplicaId, (Monotonic, usize)>,

@@ -13,7 +13,7 @@ const CLASSES: usize = 4 * 28;
 ///
 /// No mean with its deviation: what is measured comes in bursts. And not the longest: what had to be
 /// repaired, because a replica died, is an exception.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct UsualWait {
     /// When the period began.
     since: Monotonic,
@@ -23,7 +23,7 @@ pub(crate) struct UsualWait {
 }
 
 /// Waits by class of length.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Counts {
     all: u64,
     classes: [u32; CLASSES],

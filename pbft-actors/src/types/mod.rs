@@ -1,6 +1,8 @@
 //! The protocol's numbers, each a type of its own so that one cannot be passed for another.
 
 mod ids;
+#[cfg(test)]
+mod left_out;
 mod log_id;
 mod quorum;
 mod replica_set;
@@ -8,6 +10,8 @@ mod seq;
 mod time;
 
 pub use ids::{ClientId, ReplicaId, RequestId, SessionId, Timestamp};
+#[cfg(test)]
+pub(crate) use left_out::{LeftOut, is_left_out, leave_out};
 pub use log_id::LogId;
 pub use quorum::{GroupSizeError, Quorums, REPLICAS_MAX, REPLICAS_MIN};
 pub use replica_set::ReplicaSet;

@@ -38,6 +38,19 @@ impl Cluster {
         Self::load_with(path, &[]).map(|(cluster, _)| cluster)
     }
 
+    /// Reads the text of a cluster file, as if it were the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Problems> {
+        let mut found = Vec::new();
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        match read(text, &mut found) {
+            Some((file, group)) if found.is_empty() => Ok(Self { group, file, directory }),
+            _ => Err(Problems { file: path.to_owned(), found }),
+        }
+    }
+
     /// Reads a cluster file and the secret keys of some nodes.
     ///
     /// # Errors
@@ -50,15 +63,7 @@ impl Cluster {
         })?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut found = Vec::new();
-        let mut file = match unknown::parse(&text, &mut found) {
-            Ok(file) => file,
-            Err(problem) => {
-                found.push(problem);
-                return Err(problems(found));
-            }
-        };
-        let group = check::group(&file, &mut found);
-        file.replicas.sort_by_key(|replica| replica.id);
+        let Some((file, group)) = read(&text, &mut found) else { return Err(problems(found)) };
         let mut identities = Vec::new();
         for owner in owners {
             match identity(&directory, &group, *owner) {
@@ -76,6 +81,22 @@ impl Cluster {
     /// The replicas' addresses in the order of their ids.
     pub fn addresses(&self) -> Vec<String> {
         self.file.replicas.iter().map(|replica| replica.address.clone()).collect()
+    }
+}
+
+/// The file and the group that it describes; none for what is no such file. Whatever is wrong is added
+/// to `found`.
+fn read(text: &str, found: &mut Vec<Problem>) -> Option<(ClusterFile, GroupConfig)> {
+    match unknown::parse(text, found) {
+        Ok(mut file) => {
+            let group = check::group(&file, found);
+            file.replicas.sort_by_key(|replica| replica.id);
+            Some((file, group))
+        }
+        Err(problem) => {
+            found.push(problem);
+            None
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::crypto::Digest;
 
 /// A state in the making: starts from what is there and becomes another one page by page. Levels and
 /// numbers are those of [`Snapshot::node`]; pages are level 0.
+#[derive(Clone)]
 pub(crate) struct StateBuilder {
     table: PageTable,
     limits: StateLimits,

@@ -34,6 +34,8 @@ pub use directory::NAME_BYTES_MAX;
 pub use error::StateError;
 pub use file::PageFileError;
 pub(crate) use file::Saved;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use file::reseal;
 #[expect(unused_imports, reason = "named by those who read what PageFile returns")]
 pub(crate) use file::{PageFile, Scrubbed, Target, Verified};
 pub use map::{Entries, KEY_BYTES_MAX, MAP_VALUE_BYTES_MAX, Map, MapMut};
@@ -59,6 +61,7 @@ const RESERVED_HEAD: u32 = 0;
 /// A service reads and changes it through raw bytes, cells, values and maps, which never overlap;
 /// what it keeps anywhere else is lost and makes replicas differ. Whatever is refused has changed
 /// nothing, so going on after an error is as deterministic as stopping.
+#[derive(Clone)]
 pub struct State {
     region: Region,
 }

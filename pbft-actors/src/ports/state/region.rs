@@ -8,6 +8,7 @@ use super::tree::Frame;
 
 /// The pages of a state, and how they were before each open savepoint. Nothing of a state is kept
 /// anywhere else, so that a rollback restores all of it.
+#[derive(Clone)]
 pub(super) struct Region {
     table: PageTable,
     limits: StateLimits,
@@ -17,7 +18,7 @@ pub(super) struct Region {
 
 /// A point that the state can be taken back to. It must be ended by `rollback` or `release`,
 /// innermost first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a savepoint that is never ended keeps every page as it was"]
 pub(crate) struct Savepoint {
     depth: usize,

@@ -10,6 +10,8 @@ mod sectors;
 pub(crate) use disk::{Disk, PageMap};
 pub use log::LogError;
 pub(crate) use log::{COPY_BYTES, Damage, Entry, Found, Log, Owner};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use log::{Opened as OpenedLog, SegmentImage};
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use memory_disk::MemoryDisk;
 

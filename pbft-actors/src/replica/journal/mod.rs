@@ -10,4 +10,6 @@ mod tests;
 pub(crate) use durable::Journal;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use durable::Restored;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use record::entry as record_entry;
 pub(crate) use stage::{JournalStage, Mark};

@@ -119,7 +119,7 @@ impl Promise {
 }
 
 /// A record as an entry. One without a seq is needed as long as the next segment begins with it.
-pub(super) fn entry(record: &Record) -> Entry {
+pub(crate) fn entry(record: &Record) -> Entry {
     let batch_data = |seq: Seq, batch: &Arc<Batch>| {
         Bytes::from(encode_batch_data(&BatchData { seq, batch: batch.clone() }))
     };

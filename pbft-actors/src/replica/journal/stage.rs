@@ -13,7 +13,7 @@ use crate::types::View;
 pub(crate) struct Mark(pub(crate) u64);
 
 /// Effects on their way out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct JournalStage {
     waiting: VecDeque<(Mark, Effect)>,
     written: Mark,

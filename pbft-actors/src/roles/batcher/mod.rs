@@ -40,6 +40,7 @@ pub(crate) enum BatcherTimer {
 }
 
 /// What a batcher needs to know.
+#[derive(Clone, Debug)]
 pub(crate) struct BatcherConfig {
     pub(crate) own: ReplicaId,
     pub(crate) quorums: Quorums,
@@ -52,6 +53,7 @@ pub(crate) struct BatcherConfig {
 }
 
 /// The batcher's state.
+#[derive(Clone, Debug)]
 pub(crate) struct Batcher {
     config: BatcherConfig,
     view: View,

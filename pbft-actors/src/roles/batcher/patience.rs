@@ -13,7 +13,7 @@ use crate::roles::UsualWait;
 const FACTOR: u64 = 3;
 
 /// When the primary was seen, and how long that takes as a rule.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Patience {
     /// The last sign of the primary.
     seen: Monotonic,

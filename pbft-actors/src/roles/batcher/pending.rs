@@ -5,7 +5,7 @@ use crate::message::{Peer, Request, Verified};
 use crate::types::{ClientId, ReplicaId, RequestId, SessionId, Timestamp};
 
 /// One request that waits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiting {
     request: Verified<Request>,
     /// Who sent it first: the queue it is in.
@@ -17,7 +17,7 @@ struct Waiting {
 }
 
 /// Requests that were not executed yet, one per id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     waiting: BTreeMap<RequestId, Waiting>,
     /// Only while proofs are disputed: made by the first dispute, and kept until nothing waits.

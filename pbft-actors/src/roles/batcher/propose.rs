@@ -10,7 +10,7 @@ use crate::message::{Batch, Choice};
 const MEASURE: Millis = Millis(100);
 
 /// Requests executed per second in the recent past.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Throughput {
     since: Monotonic,
     count: u64,

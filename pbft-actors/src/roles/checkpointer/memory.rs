@@ -28,6 +28,7 @@ enum Phase {
 }
 
 /// Logs of the group, and the own phase.
+#[derive(Clone)]
 pub(super) struct Memory {
     phase: Phase,
     /// The oldest log of each replica under which a signature counts.
@@ -50,7 +51,7 @@ pub(super) struct Memory {
 }
 
 /// What this replica is known to have promised before it started.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Kept {
     votes: BTreeSet<(VoteKind, Vote)>,
     /// What it claimed its state to be, and the stable checkpoint.

@@ -40,6 +40,7 @@ pub(crate) enum CheckpointTimer {
 }
 
 /// What a checkpointer needs to know.
+#[derive(Clone)]
 pub(crate) struct CheckpointerConfig {
     pub(crate) signer: Signer,
     pub(crate) quorums: Quorums,
@@ -55,6 +56,7 @@ pub(crate) struct CheckpointerConfig {
 const UNSAVED_WINDOWS_MAX: u64 = 4;
 
 /// The checkpointer's state.
+#[derive(Clone)]
 pub(crate) struct Checkpointer {
     config: CheckpointerConfig,
     /// Own checkpoints from the stable one up.

@@ -28,7 +28,7 @@ const KEPT: Millis = Millis(5_000);
 const KEPT_MAX: Millis = Millis(600_000);
 
 /// What is handed out, and to whom.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Server {
     queues: BTreeMap<ReplicaId, VecDeque<Fetch>>,
     spent: RateLimit,
@@ -38,6 +38,7 @@ pub(super) struct Server {
     kept: BTreeMap<ReplicaId, Kept>,
 }
 
+#[derive(Clone)]
 struct Kept {
     seq: Seq,
     snapshot: Snapshot,

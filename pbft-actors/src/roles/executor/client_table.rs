@@ -87,6 +87,7 @@ pub(super) struct TableChanges {
 }
 
 /// The client table.
+#[derive(Clone)]
 pub(super) struct ClientTable {
     limits: TableLimits,
     clients: BTreeMap<ClientId, Client>,

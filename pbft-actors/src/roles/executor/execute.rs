@@ -136,7 +136,7 @@ impl Executor {
 }
 
 /// What executing a batch came to.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Done {
     finished: Finished,
     rejoined: Vec<Rejoined>,

@@ -35,6 +35,7 @@ use tentative::Ahead;
 pub(crate) enum NoTimer {}
 
 /// What an executor needs to know.
+#[derive(Clone)]
 pub(crate) struct ExecutorConfig {
     pub(crate) own: ReplicaId,
     pub(crate) checkpoint_interval: u64,
@@ -47,6 +48,7 @@ pub(crate) struct ExecutorConfig {
 }
 
 /// The executor's state.
+#[derive(Clone)]
 pub(crate) struct Executor {
     config: ExecutorConfig,
     state: State,

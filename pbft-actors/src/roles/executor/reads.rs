@@ -13,7 +13,7 @@ const READS_MAX: usize = 4_096;
 const READ_BYTES_MAX: usize = 16 << 20;
 
 /// Reads on their way.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Reads {
     /// The highest seq prepared here; none while this replica answers no reads.
     floor: Option<Seq>,

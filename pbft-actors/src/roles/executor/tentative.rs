@@ -6,6 +6,7 @@ use super::*;
 use crate::ports::state::Savepoint;
 
 /// A batch that was executed tentatively, and how to undo it.
+#[derive(Clone)]
 pub(super) struct Ahead {
     seq: Seq,
     digest: Digest,

@@ -35,6 +35,7 @@ const OVERTAKEN_BYTES_PER_PEER_MAX: usize = 16 << 20;
 pub(crate) enum NoTimer {}
 
 /// What an orderer needs to know.
+#[derive(Clone, Debug)]
 pub(crate) struct OrdererConfig {
     pub(crate) own: ReplicaId,
     pub(crate) quorums: Quorums,
@@ -47,7 +48,7 @@ pub(crate) struct OrdererConfig {
 }
 
 /// A message of a later view than this replica votes in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Overtaken {
     PrePrepare(PrePrepare),
     Prepare(Vote),
@@ -72,6 +73,7 @@ impl Overtaken {
 }
 
 /// The orderer's state.
+#[derive(Clone, Debug)]
 pub(crate) struct Orderer {
     config: OrdererConfig,
     window: Window,

@@ -6,7 +6,7 @@ use crate::message::{Batch, DIGESTS_PER_SEQ_MAX, PrePrepare, Request};
 use crate::types::{ReplicaId, View};
 
 /// Everything a replica holds about one seq above its stable checkpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     /// The primary's proposal in the current view, until it is accepted.
     pub(super) proposal: Option<PrePrepare>,

@@ -40,6 +40,7 @@ enum Phase {
 }
 
 /// The manager's state.
+#[derive(Clone, Debug)]
 pub(crate) struct ViewChanger {
     signer: Signer,
     quorums: Quorums,

@@ -80,9 +80,14 @@ impl Header {
             rest.put_u64_le(entry.at);
         }
         rest.put_slice(&self.buffers);
+        Self::seal(&mut page);
+        page
+    }
+
+    /// Puts the checksum behind.
+    pub(super) fn seal(page: &mut Page) {
         let crc = crc32c::crc32c(&page[..CRC_AT]);
         page[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-        page
     }
 
     pub(super) fn decode(page: &Page) -> Result<Self, Unusable> {

@@ -17,6 +17,8 @@
 mod check;
 mod error;
 mod header;
+#[cfg(any(test, feature = "fuzz"))]
+mod image;
 mod reader;
 mod record;
 mod save;
@@ -28,6 +30,8 @@ use std::sync::Arc;
 
 pub(crate) use check::{Scrubbed, Verified};
 pub use error::PageFileError;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use image::reseal;
 
 use super::table::PageTable;
 use super::tree::{self, Node, PageStore, Stored, TREE_LEVELS};

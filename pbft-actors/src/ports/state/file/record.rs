@@ -49,11 +49,22 @@ pub(super) fn encode<'a>(
             rest.put_slice(&child.digest.0);
             rest.put_u64_le(child.at);
         }
-        let crc = crc32c::crc32c(&page[8..]);
-        page[..4].copy_from_slice(&MAGIC.to_le_bytes());
-        page[4..8].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut page);
         (*slot, page)
     })
+}
+
+/// Puts magic and checksum in front.
+pub(super) fn seal(page: &mut Page) {
+    let crc = crc32c::crc32c(&page[8..]);
+    page[..4].copy_from_slice(&MAGIC.to_le_bytes());
+    page[4..8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Whether a slot begins like one.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn looks_like_one(page: &Page) -> bool {
+    page.starts_with(&MAGIC.to_le_bytes())
 }
 
 /// One slot of a record as it was found.

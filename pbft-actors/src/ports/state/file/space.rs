@@ -34,6 +34,13 @@ pub(super) fn place(slot: u64) -> Option<(usize, usize)> {
     (slot < SLOTS_MAX).then_some(((offset / GROUP_SLOTS) as usize, within as usize))
 }
 
+/// The group whose map a slot holds.
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) fn map_of(slot: u64) -> Option<usize> {
+    let offset = slot.checked_sub(FIRST_SLOT)?;
+    (offset % GROUP_SLOTS < MAPS).then_some((offset / GROUP_SLOTS) as usize)
+}
+
 fn slot_of(group: usize, bit: usize) -> u64 {
     first_of(group) + MAPS + bit as u64
 }
@@ -123,10 +130,12 @@ impl Space {
     pub(super) fn commit<E>(
         &mut self,
         new: &[u64],
-        retired: Vec<Retired>,
+        mut retired: Vec<Retired>,
         mut read: impl FnMut(u64) -> Result<Page, E>,
     ) -> Result<Vec<(u64, Page)>, E> {
         self.counter += 1;
+        // A record may name what no save has taken, its checksum right or not: there is no map of it.
+        retired.iter_mut().for_each(|retired| retired.slots.retain(|slot| *slot < self.extent));
         for (number, bit) in new.iter().filter_map(|slot| place(*slot)) {
             self.group(number, &mut read)?.reach(bit);
         }
@@ -227,10 +236,15 @@ fn encode(bits: &Bits, number: usize, counter: u64) -> Page {
     let mut rest = &mut page[8..];
     rest.put_u64_le(counter);
     bits.iter().for_each(|word| rest.put_u64_le(*word));
-    let crc = crc(&page, number);
+    seal(&mut page, number);
+    page
+}
+
+/// Puts magic and checksum in front of a group's map.
+pub(super) fn seal(page: &mut Page, number: usize) {
+    let crc = crc(page, number);
     page[..4].copy_from_slice(&MAGIC.to_le_bytes());
     page[4..8].copy_from_slice(&crc.to_le_bytes());
-    page
 }
 
 /// A group's map, if it is whole and not of a later save than the root record.

@@ -2,6 +2,8 @@
 //! entries say: only that some must never be lost, and are therefore written twice.
 
 mod format;
+#[cfg(any(test, feature = "fuzz"))]
+mod image;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,8 @@ use super::Disk;
 use crate::crypto::Hasher;
 use crate::types::LogId;
 use format::{Copy, Header};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use image::SegmentImage;
 pub(crate) use scan::{Damage, Found};
 
 /// Length of what is written twice.

@@ -23,6 +23,7 @@ pub(super) type Wanted = (Place, Digest);
 
 /// The state in the making, and what it lacks of the state that it is to become. What is wanted was
 /// named by a node that was checked, down from the root, so only that state can come of it.
+#[derive(Clone)]
 pub(super) struct Difference {
     builder: StateBuilder,
     /// Nobody is asked for it.

@@ -26,6 +26,7 @@ pub(super) struct Target {
 }
 
 /// A state on its way here.
+#[derive(Clone)]
 pub(super) struct Transfer {
     target: Target,
     /// What peers said is stable at them, in answer to a question for what is no longer held. They
@@ -45,7 +46,7 @@ pub(super) struct Transfer {
 
 /// Numbers questions, so that an answer is known to be one. They never start over, not even from
 /// transfer to transfer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tickets(u64);
 
 impl Tickets {

@@ -33,6 +33,7 @@ pub(super) enum Standing {
 }
 
 /// A question that a peer has to answer.
+#[derive(Clone)]
 pub(super) struct Request {
     peer: ReplicaId,
     asked_at: Monotonic,
@@ -41,6 +42,7 @@ pub(super) struct Request {
 }
 
 /// The peers of one transfer.
+#[derive(Clone)]
 pub(super) struct Peers {
     standings: BTreeMap<ReplicaId, Standing>,
     /// By ticket, so the oldest first.

@@ -3,6 +3,7 @@
 use super::*;
 
 /// How to take back one change.
+#[derive(Clone)]
 pub(super) enum Undo {
     /// A session's floor rose.
     Floor { of: RequestId, floor: Timestamp, answered: Vec<(Timestamp, Executed)>, result_bytes: u64 },
