@@ -382,7 +382,14 @@ impl ViewChanger {
         self.transferring = transferring;
         if transferring {
             self.disarm(out);
-        } else if self.awaited.is_some() {
+        } else {
+            self.wait_again(now, out);
+        }
+    }
+
+    /// Waits once more for what the timer was for.
+    fn wait_again(&mut self, now: Now, out: &mut Outbox<ViewTimer>) {
+        if self.awaited.is_some() {
             self.arm(now, out);
         } else {
             self.on_votes_changed(now, out);
@@ -419,6 +426,10 @@ impl ViewChanger {
             out.arm(ViewTimer::Status, now.monotonic.plus(self.tuning.status_interval));
             if self.phase == Phase::Changing && !self.asked {
                 out.tell(OrdererInput::Freeze(self.view));
+            }
+            // It may have expired meanwhile, and nobody else may be late enough to move on.
+            if !self.armed {
+                self.wait_again(now, out);
             }
         }
     }

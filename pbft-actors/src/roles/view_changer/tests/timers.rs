@@ -70,6 +70,35 @@ fn a_replica_that_may_not_vote_stays_where_it_is() {
     assert_eq!(fire(&mut backup, at(1_000), ViewTimer::NewView).effects, []);
 }
 
+#[test]
+fn what_expired_before_a_replica_may_vote_is_waited_for_again_once_it_may() {
+    let mut backup = silent(3, 4);
+    effects(&mut backup, asks(0, empty(1)));
+    effects(&mut backup, asks(1, empty(1)));
+    step(&mut backup, at(0), asks(2, empty(1)));
+    let voting = |backup: &mut ViewChanger, time| {
+        let timers = step(backup, at(time), ViewChangerInput::Voting(true)).timers;
+        timers
+            .into_iter()
+            .filter(|change| matches!(change, TimerChange::Arm(ViewTimer::NewView, _)))
+            .collect()
+    };
+    let still: Vec<_> = voting(&mut backup.clone(), 500);
+    assert_eq!(still, []);
+    fire(&mut backup, at(1_000), ViewTimer::NewView);
+    let again: Vec<_> = voting(&mut backup, 5_000);
+    assert_eq!(again, armed(6_000));
+}
+
+#[test]
+fn a_batch_of_a_new_view_is_waited_for_again_once_a_replica_may_vote() {
+    let mut backup = silent(3, 4);
+    assert_eq!(step(&mut backup, at(100), brings(&busy_start(1))).timers, armed(1_100));
+    fire(&mut backup, at(1_100), ViewTimer::NewView);
+    let timers = step(&mut backup, at(2_000), ViewChangerInput::Voting(true)).timers;
+    assert_eq!(timers[1..], armed(3_000));
+}
+
 /// Leaves the view on suspicion and enters the next; the timeout told then.
 fn moves_on(backup: &mut ViewChanger) -> Option<u64> {
     let view = backup.view.0;
