@@ -198,6 +198,8 @@ pub struct Tuning {
     pub batch_bytes: usize,
     /// Whether a batch is executed, and answered as tentative, before it is certain.
     pub tentative_execution: bool,
+    /// Whether the COMMIT of the last batch waits, for 2 ms at most, for a message that goes to all anyway.
+    pub piggyback_commits: bool,
     /// How far a proposed time may be from this replica's clock.
     pub clock_tolerance: Millis,
     /// Requests admitted whatever recent throughput was.
@@ -224,6 +226,7 @@ impl Default for Tuning {
             // Larger frames are longer than what a socket and a cache take at once (docs/benchmarks.md).
             batch_bytes: 64 << 10,
             tentative_execution: true,
+            piggyback_commits: false,
             clock_tolerance: Millis(5_000),
             admission_min: 4_096,
             rejoin_interval: Millis(1_000),

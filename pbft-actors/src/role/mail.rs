@@ -117,6 +117,8 @@ pub(crate) enum OrdererInput {
     },
     /// From the batcher: requests asked for, with a proof that is good here.
     Found(Vec<Request>),
+    /// From the executor: a read waits for what is prepared to be certain.
+    ReadWaits,
     PrePrepare(Verified<PrePrepare>),
     Prepare(Verified<Vote>),
     Commit(Verified<Vote>),

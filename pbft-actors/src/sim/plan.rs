@@ -85,6 +85,7 @@ impl Plan {
                 batch_requests: *rng.pick(&[1, 2, 8, 64]),
                 batch_bytes: *rng.pick(&[1, 512, 1 << 20]),
                 tentative_execution: rng.chance(700),
+                piggyback_commits: rng.chance(300),
                 clock_tolerance: Millis(5_000),
                 admission_min: *rng.pick(&[4, 64, 4_096]),
                 rejoin_interval: Millis(200),

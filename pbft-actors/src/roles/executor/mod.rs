@@ -169,7 +169,7 @@ impl Executor {
 
     /// Answers what was executed already, and passes on what may be ordered.
     fn on_requests(&mut self, requests: Vec<Verified<Request>>, out: &mut Outbox<NoTimer>) {
-        let mut admitted = Vec::with_capacity(requests.len());
+        let (mut admitted, waiting) = (Vec::with_capacity(requests.len()), self.reads.waiting());
         for request in requests {
             if let Some(replica) = request.id().client.replica() {
                 if self.members.is_new(replica, request.id().session.0) {
@@ -194,6 +194,9 @@ impl Executor {
             out.tell(BatcherInput::Admitted(admitted));
         }
         self.answer_reads(out);
+        if self.reads.waiting() > waiting {
+            out.tell(OrdererInput::ReadWaits);
+        }
     }
 }
 

@@ -38,6 +38,11 @@ impl Reads {
         None
     }
 
+    /// How many wait for something to become certain.
+    pub(super) fn waiting(&self) -> usize {
+        self.floor.map_or(0, |_| self.waiting.len())
+    }
+
     pub(super) fn on_prepared(&mut self, seq: Seq) {
         self.floor = self.floor.map(|floor| floor.max(seq));
     }

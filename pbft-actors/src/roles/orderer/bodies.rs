@@ -12,7 +12,7 @@ const DISPUTED_PER_STATUS_MAX: usize = 256;
 
 impl Orderer {
     /// Asks a peer for a batch, another one each time.
-    pub(super) fn fetch_if_missing(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<NoTimer>) {
+    pub(super) fn fetch_if_missing(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<OrdererTimer>) {
         let own = self.config.own;
         let others: Vec<ReplicaId> = self.config.quorums.others(own).collect();
         let slot = self.slot(seq);
@@ -31,7 +31,7 @@ impl Orderer {
         out.send(To::Replica(peer), Message::Fetch(Fetch::Batch { seq, digest }));
     }
 
-    pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_fetch(&mut self, now: Now, fetch: &Verified<Fetch>, out: &mut Outbox<OrdererTimer>) {
         let (Some(peer), Fetch::Batch { seq, digest }) = (sender(fetch), &**fetch) else { return };
         let interval = self.config.tuning.status_interval;
         if !self.fetched.admits_up_to(FETCHED_BYTES_PER_INTERVAL_MAX, peer, now.monotonic, interval) {
@@ -42,7 +42,7 @@ impl Orderer {
         out.send(To::Replica(peer), Message::BatchData(BatchData { seq: *seq, batch }));
     }
 
-    pub(super) fn on_batch_data(&mut self, now: Now, data: BatchData, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_batch_data(&mut self, now: Now, data: BatchData, out: &mut Outbox<OrdererTimer>) {
         let (seq, digest) = (data.seq, data.batch.digest());
         let gathered = |gathering: &Option<(View, Vec<(Seq, Digest)>)>| {
             gathering.as_ref().is_some_and(|(_, chosen)| chosen.contains(&(seq, digest)))
@@ -60,7 +60,7 @@ impl Orderer {
     }
 
     /// Requests that the batcher holds with a good proof.
-    pub(super) fn on_found(&mut self, now: Now, requests: Vec<Request>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_found(&mut self, now: Now, requests: Vec<Request>, out: &mut Outbox<OrdererTimer>) {
         let waiting = self.slots.iter().filter(|(_, slot)| slot.proposal.is_some());
         let seqs: Vec<Seq> = waiting.map(|(seq, _)| *seq).collect();
         for seq in seqs {
@@ -76,7 +76,7 @@ impl Orderer {
     }
 
     /// Asks again for whatever still blocks a seq.
-    pub(super) fn ask_again(&mut self, now: Now, out: &mut Outbox<NoTimer>) {
+    pub(super) fn ask_again(&mut self, now: Now, out: &mut Outbox<OrdererTimer>) {
         let seqs: Vec<Seq> = self.slots.keys().copied().collect();
         let mut asked_for = 0;
         for seq in seqs {
@@ -107,7 +107,7 @@ impl Orderer {
     }
 
     /// The new primary sends NEW-VIEW only once it holds what it chose.
-    pub(super) fn try_gathered(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_gathered(&mut self, out: &mut Outbox<OrdererTimer>) {
         let Some((view, chosen)) = &self.gathering else { return };
         let held = |(seq, digest): &(Seq, Digest)| {
             *seq <= self.window.low()

@@ -6,7 +6,7 @@ use crate::role::{ExecutorInput, Record, ViewChangerInput};
 impl Orderer {
     /// COMMITs of Q distinct replicas for one batch: enough correct ones prepared it that every
     /// later view will choose it. The own COMMIT counts once it is durable, like any other.
-    pub(super) fn try_committed(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_committed(&mut self, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         let quorum = self.config.quorums.quorum();
         let Some(slot) = self.slots.get(&seq).filter(|_| self.window.contains(seq)) else { return };
         let Some(digest) = majority(&slot.commits, quorum) else { return };
@@ -18,7 +18,7 @@ impl Orderer {
         self.decide(seq, digest, out);
     }
 
-    pub(super) fn on_decided(&mut self, from: ReplicaId, vote: Vote, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_decided(&mut self, from: ReplicaId, vote: Vote, out: &mut Outbox<OrdererTimer>) {
         if !self.is_kept(vote.seq) {
             return;
         }
@@ -32,7 +32,7 @@ impl Orderer {
 
     /// DECIDEDs of weak-many: one of them is a correct replica's. Above the window they wait: C could
     /// not list a checkpoint that this replica reached there (PROTOCOL 7.2).
-    pub(super) fn try_claimed(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_claimed(&mut self, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         let weak = self.config.quorums.weak();
         let Some(slot) = self.slots.get(&seq).filter(|_| self.window.contains(seq)) else { return };
         if let Some(digest) = majority(&slot.claims, weak) {
@@ -40,7 +40,7 @@ impl Orderer {
         }
     }
 
-    fn decide(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<NoTimer>) {
+    fn decide(&mut self, seq: Seq, digest: Digest, out: &mut Outbox<OrdererTimer>) {
         let slot = self.slot(seq);
         match slot.decided {
             Some(decided) if decided == digest => return,
@@ -62,7 +62,7 @@ impl Orderer {
 
     /// Tells the view changer once every batch that NEW-VIEW chose is decided here: there is nothing
     /// left to wait for, in this view or from an earlier one.
-    pub(super) fn try_settled(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_settled(&mut self, out: &mut Outbox<OrdererTimer>) {
         let chosen = self.slots.range(..self.fresh_from);
         let open = chosen.into_iter().any(|(_, slot)| slot.chosen.is_some() && slot.decided.is_none());
         if self.settling && !open {
@@ -72,7 +72,7 @@ impl Orderer {
     }
 
     /// Hands the decided batches that follow the last one to the executor, all in one mail.
-    pub(super) fn try_deliver(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_deliver(&mut self, out: &mut Outbox<OrdererTimer>) {
         let mut batches = Vec::new();
         loop {
             let next = self.delivered.next();
@@ -96,7 +96,7 @@ impl Orderer {
 
     /// Has the next batch executed tentatively, once it is prepared here for good: a tentative reply
     /// promises as much as a COMMIT does.
-    pub(super) fn try_ahead(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_ahead(&mut self, out: &mut Outbox<OrdererTimer>) {
         let next = self.delivered.next();
         if !self.config.tuning.tentative_execution || !self.may_vote() || self.ahead >= next {
             return;

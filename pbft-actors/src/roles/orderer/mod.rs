@@ -3,6 +3,7 @@
 
 mod bodies;
 mod decide;
+mod piggyback;
 mod propose;
 mod remember;
 mod retransmit;
@@ -21,7 +22,7 @@ use crate::ports::config::Tuning;
 use crate::ports::service::AnyService;
 use crate::role::{Event, ExecutorInput, OrdererInput, Outbox, Role};
 use crate::roles::RateLimit;
-use crate::types::{ClientId, Now, Quorums, ReplicaId, Seq, View, Window};
+use crate::types::{ClientId, Millis, Now, Quorums, ReplicaId, Seq, View, Window};
 use slot::Slot;
 
 /// Messages of a view that is being entered, kept per sender: they may overtake its NEW-VIEW.
@@ -30,9 +31,12 @@ const OVERTAKEN_PER_PEER_MAX: usize = 256;
 /// Bytes of requests in them.
 const OVERTAKEN_BYTES_PER_PEER_MAX: usize = 16 << 20;
 
-/// The orderer waits for nothing by itself: it repeats when the view changer says that a STATUS is due.
+/// All that the orderer waits for by itself: it repeats when the view changer says that a STATUS is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum NoTimer {}
+pub(crate) enum OrdererTimer {
+    /// A COMMIT waits for something that it could leave with.
+    Commit,
+}
 
 /// What an orderer needs to know.
 #[derive(Clone, Debug)]
@@ -108,6 +112,8 @@ pub(crate) struct Orderer {
     settling: bool,
     /// As the new primary: what must be held before NEW-VIEW leaves.
     gathering: Option<(View, Vec<(Seq, Digest)>)>,
+    /// A COMMIT that leaves with the next message to all.
+    waiting_commit: Option<Vote>,
     overtaken: BTreeMap<ReplicaId, VecDeque<Overtaken>>,
     signed_only: BTreeSet<ClientId>,
     answered: RateLimit,
@@ -141,6 +147,7 @@ impl Orderer {
             progress_wanted: true,
             settling: false,
             gathering: None,
+            waiting_commit: None,
             overtaken: BTreeMap::new(),
             signed_only: BTreeSet::new(),
             answered: RateLimit::default(),
@@ -201,7 +208,7 @@ impl Orderer {
     }
 
     /// Reads must see what NEW-VIEW chose, and what is prepared here since.
-    fn resume_reads(&mut self, prepared: Seq, out: &mut Outbox<NoTimer>) {
+    fn resume_reads(&mut self, prepared: Seq, out: &mut Outbox<OrdererTimer>) {
         let chosen = Seq(self.fresh_from.0 - 1);
         // What is stable has no promises any more, and the state may be older than that after a start.
         out.tell(ExecutorInput::Resume(chosen.max(prepared).max(self.window.low())));
@@ -221,7 +228,7 @@ impl Orderer {
         }
     }
 
-    fn on_stable(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
+    fn on_stable(&mut self, now: Now, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         if seq <= self.window.low() {
             return;
         }
@@ -244,7 +251,7 @@ impl Orderer {
     }
 
     /// Does whatever has become possible at a seq.
-    fn try_slot(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
+    fn try_slot(&mut self, now: Now, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         self.try_choose(seq, out);
         self.try_accept(now, seq, out);
         self.try_prepared(seq, out);
@@ -256,7 +263,7 @@ impl Orderer {
         self.checkpoints.insert(checkpoint.seq, checkpoint.digest);
     }
 
-    fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+    fn on_jumped(&mut self, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         // Down, too: a replica that repairs its state executes again what it holds.
         self.delivered = seq;
         self.ahead = Seq::ZERO;
@@ -268,7 +275,7 @@ impl Orderer {
         self.try_deliver(out);
     }
 
-    fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<NoTimer>) {
+    fn on_voting(&mut self, now: Now, voting: bool, out: &mut Outbox<OrdererTimer>) {
         let gained = voting && !self.voting;
         if self.voting && !voting {
             out.tell(ExecutorInput::Halt);
@@ -305,9 +312,10 @@ fn sender<M>(message: &Verified<M>) -> Option<ReplicaId> {
 
 impl Role for Orderer {
     type Input = OrdererInput;
-    type Timer = NoTimer;
+    type Timer = OrdererTimer;
 
-    fn on_input(&mut self, now: Now, input: OrdererInput, out: &mut Outbox<NoTimer>) {
+    fn on_input(&mut self, now: Now, input: OrdererInput, out: &mut Outbox<OrdererTimer>) {
+        let waiting = self.waiting_commit;
         match input {
             OrdererInput::Propose { view, batch } => self.on_propose(view, batch, out),
             OrdererInput::Found(requests) => self.on_found(now, requests, out),
@@ -348,11 +356,15 @@ impl Role for Orderer {
             OrdererInput::Start => self.on_start(out),
             OrdererInput::PeerLog { replica, log } => self.on_peer_log(replica, log, out),
             OrdererInput::Recall(peer, recall) => self.on_recall(now, peer, recall, out),
+            OrdererInput::ReadWaits => self.send_waiting_commit(out),
         }
+        self.time_waiting_commit(now, waiting, out);
     }
 
-    fn on_timer(&mut self, _now: Now, timer: NoTimer, _out: &mut Outbox<NoTimer>) {
-        match timer {}
+    fn on_timer(&mut self, _now: Now, timer: OrdererTimer, out: &mut Outbox<OrdererTimer>) {
+        match timer {
+            OrdererTimer::Commit => self.send_waiting_commit(out),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::message::PrePrepare;
 use crate::role::{BatcherInput, Grant, Message, OrdererInput, Record, To};
 
 impl Orderer {
-    pub(super) fn on_propose(&mut self, view: View, batch: Arc<Batch>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_propose(&mut self, view: View, batch: Arc<Batch>, out: &mut Outbox<OrdererTimer>) {
         // A proposal for a view that was left: its requests come again through the batcher.
         if view != self.view || !self.may_vote() || !self.is_primary() {
             return;
@@ -16,7 +16,7 @@ impl Orderer {
     }
 
     /// Proposes what waits, as far as the window reaches; null first where promises forbid more.
-    pub(super) fn try_displaced(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_displaced(&mut self, out: &mut Outbox<OrdererTimer>) {
         while self.may_vote() && self.is_primary() && self.window.contains(self.next_proposal) {
             let seq = self.next_proposal;
             // Proposed before this replica stopped, in this very view.
@@ -38,7 +38,7 @@ impl Orderer {
         }
     }
 
-    fn propose(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<NoTimer>) {
+    fn propose(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<OrdererTimer>) {
         let view = self.view;
         let digest = batch.digest();
         let message = PrePrepare::of_batch(view, seq, &batch);
@@ -48,11 +48,12 @@ impl Orderer {
         slot.promise(digest, view);
         slot.bodies.insert(digest, batch.clone());
         out.persist(Record::PrePrepared { view, seq, batch });
+        self.send_waiting_commit(out);
         out.send(To::Others, Message::PrePrepare(message));
         out.tell(OrdererInput::OwnPrePrepare(Vote { view, seq, digest }));
     }
 
-    pub(super) fn on_own_pre_prepare(&mut self, vote: Vote, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_own_pre_prepare(&mut self, vote: Vote, out: &mut Outbox<OrdererTimer>) {
         if vote.view != self.view || !self.active || vote.seq <= self.window.low() {
             return;
         }
@@ -64,7 +65,7 @@ impl Orderer {
     }
 
     /// Tells the batcher how many batches it may propose, if that changed.
-    pub(super) fn grant(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn grant(&mut self, out: &mut Outbox<OrdererTimer>) {
         if !self.may_vote() || !self.is_primary() {
             return;
         }

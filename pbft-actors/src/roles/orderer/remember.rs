@@ -37,7 +37,7 @@ impl Orderer {
     }
 
     /// Executes what is known to be decided, and stands by its promises of the current view.
-    pub(super) fn on_start(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_start(&mut self, out: &mut Outbox<OrdererTimer>) {
         self.choose_promised(out);
         self.try_deliver(out);
         out.tell(CheckpointerInput::Replayed(self.delivered));
@@ -45,7 +45,7 @@ impl Orderer {
 
     /// What this replica accepted in its view before it stopped is the only batch that it accepts at
     /// that seq in this view.
-    pub(super) fn choose_promised(&mut self, out: &mut Outbox<NoTimer>) {
+    pub(super) fn choose_promised(&mut self, out: &mut Outbox<OrdererTimer>) {
         let view = self.view;
         let promised = self.slots.iter().filter_map(|(seq, slot)| {
             let digest = slot.pre_prepared.iter().find(|(_, latest)| **latest == view)?.0;
@@ -63,7 +63,7 @@ impl Orderer {
 
     /// The first log seen of a peer is kept before anything of that peer counts; later ones come by
     /// REJOIN only.
-    pub(super) fn on_peer_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_peer_log(&mut self, replica: ReplicaId, log: LogId, out: &mut Outbox<OrdererTimer>) {
         if replica != self.config.own && self.logs.insert(replica) {
             out.persist(Record::PeerLog { replica, log });
             out.tell(CheckpointerInput::PeerLog { replica, log });
@@ -71,7 +71,13 @@ impl Orderer {
     }
 
     /// A replica that starts asks for its votes.
-    pub(super) fn on_recall(&mut self, now: Now, peer: ReplicaId, recall: Recall, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_recall(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        recall: Recall,
+        out: &mut Outbox<OrdererTimer>,
+    ) {
         self.on_peer_log(peer, recall.log, out);
         let half = Millis(self.config.tuning.status_interval.0 / 2);
         if !self.recalled.admits(peer, now.monotonic, half) {

@@ -15,7 +15,12 @@ const PROPOSAL_BYTES_PER_STATUS_MAX: usize = 1 << 20;
 const QUIET_INTERVALS: u32 = 10;
 
 impl Orderer {
-    pub(super) fn on_status_due(&mut self, now: Now, view_changes: ReplicaSet, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_status_due(
+        &mut self,
+        now: Now,
+        view_changes: ReplicaSet,
+        out: &mut Outbox<OrdererTimer>,
+    ) {
         self.ask_again(now, out);
         let (low, length) = (self.window.low(), self.window.length());
         let with = |wanted: fn(&Slot) -> bool| {
@@ -42,7 +47,7 @@ impl Orderer {
         out.send(To::Others, Message::Status(status));
     }
 
-    pub(super) fn on_status(&mut self, now: Now, status: &Verified<Status>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_status(&mut self, now: Now, status: &Verified<Status>, out: &mut Outbox<OrdererTimer>) {
         let Some(peer) = sender(status) else { return };
         let half = crate::types::Millis(self.config.tuning.status_interval.0 / 2);
         if !self.voting || !self.answered.admits(peer, now.monotonic, half) {

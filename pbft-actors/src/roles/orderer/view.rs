@@ -6,7 +6,7 @@ use crate::role::{Effect, Enter, ExecutorInput, Frozen, Record, ViewChangerInput
 
 impl Orderer {
     /// Stops voting and says, as of this instant, what was promised.
-    pub(super) fn on_freeze(&mut self, view: View, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_freeze(&mut self, view: View, out: &mut Outbox<OrdererTimer>) {
         assert!(view >= self.view, "a replica does not go back from view {} to {view}", self.view);
         if view == self.view && self.active {
             return;
@@ -68,7 +68,12 @@ impl Orderer {
         disputed.into_iter().collect()
     }
 
-    pub(super) fn on_gather(&mut self, view: View, chosen: Vec<(Seq, Digest)>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_gather(
+        &mut self,
+        view: View,
+        chosen: Vec<(Seq, Digest)>,
+        out: &mut Outbox<OrdererTimer>,
+    ) {
         if view != self.view || self.active {
             return;
         }
@@ -81,7 +86,7 @@ impl Orderer {
         self.try_gathered(out);
     }
 
-    pub(super) fn on_enter(&mut self, now: Now, enter: Enter, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_enter(&mut self, now: Now, enter: Enter, out: &mut Outbox<OrdererTimer>) {
         if enter.view < self.view || (enter.view == self.view && self.active) {
             return;
         }
@@ -132,7 +137,7 @@ impl Orderer {
     }
 
     /// Accepts what NEW-VIEW chose: no authentication and no clock, a correct replica did both.
-    pub(super) fn try_choose(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_choose(&mut self, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         if !self.active {
             return;
         }
@@ -147,7 +152,7 @@ impl Orderer {
 
     /// The primary's NEW-VIEW counts as its vote for all that it chose, so it promised that, wherever its own
     /// window is: without its entry in Qs, A2 may lack one for ever.
-    fn promise_ahead(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<NoTimer>) {
+    fn promise_ahead(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<OrdererTimer>) {
         let (view, digest) = (self.view, batch.digest());
         let slot = self.slot(seq);
         if slot.pre_prepared.get(&digest) != Some(&view) {
@@ -158,7 +163,7 @@ impl Orderer {
     }
 
     /// Messages of this view that came before its NEW-VIEW.
-    fn replay_overtaken(&mut self, now: Now, out: &mut Outbox<NoTimer>) {
+    fn replay_overtaken(&mut self, now: Now, out: &mut Outbox<OrdererTimer>) {
         for (from, kept) in std::mem::take(&mut self.overtaken) {
             for message in kept {
                 match message {

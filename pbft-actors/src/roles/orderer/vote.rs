@@ -22,7 +22,7 @@ impl Orderer {
         now: Now,
         from: ReplicaId,
         message: PrePrepare,
-        out: &mut Outbox<NoTimer>,
+        out: &mut Outbox<OrdererTimer>,
     ) {
         if message.view > self.view || (message.view == self.view && !self.active) {
             self.keep_overtaken(from, Overtaken::PrePrepare(message));
@@ -48,7 +48,7 @@ impl Orderer {
     }
 
     /// Accepts the proposal at a seq if nothing is missing any more.
-    pub(super) fn try_accept(&mut self, now: Now, seq: Seq, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_accept(&mut self, now: Now, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         if !self.active || !self.window.contains(seq) || seq < self.fresh_from {
             return;
         }
@@ -144,7 +144,7 @@ impl Orderer {
     }
 
     /// Accepts a batch in the current view and, if this replica may, promises and votes.
-    pub(super) fn accept(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<NoTimer>) {
+    pub(super) fn accept(&mut self, seq: Seq, batch: Arc<Batch>, out: &mut Outbox<OrdererTimer>) {
         let (view, digest) = (self.view, batch.digest());
         let (voting, primary) = (self.may_vote(), self.is_primary());
         let slot = self.slot(seq);
@@ -155,6 +155,7 @@ impl Orderer {
             slot.promise(digest, view);
             let vote = Vote { view, seq, digest };
             out.persist(Record::PrePrepared { view, seq, batch });
+            self.send_waiting_commit(out);
             if primary {
                 out.tell(OrdererInput::OwnPrePrepare(vote));
             } else {
@@ -168,7 +169,13 @@ impl Orderer {
         self.try_deliver(out);
     }
 
-    pub(super) fn on_prepare(&mut self, now: Now, from: ReplicaId, vote: Vote, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_prepare(
+        &mut self,
+        now: Now,
+        from: ReplicaId,
+        vote: Vote,
+        out: &mut Outbox<OrdererTimer>,
+    ) {
         if vote.view > self.view || (vote.view == self.view && !self.active && from != self.config.own) {
             self.keep_overtaken(from, Overtaken::Prepare(vote));
             return;
@@ -187,7 +194,7 @@ impl Orderer {
     }
 
     /// Prepared: the proposal, and PREPAREs of Q-1 distinct backups for the same batch.
-    pub(super) fn try_prepared(&mut self, seq: Seq, out: &mut Outbox<NoTimer>) {
+    pub(super) fn try_prepared(&mut self, seq: Seq, out: &mut Outbox<OrdererTimer>) {
         if !self.may_vote() || !self.window.contains(seq) {
             return;
         }
@@ -202,11 +209,13 @@ impl Orderer {
         let vote = Vote { view, seq, digest };
         out.tell(ExecutorInput::Prepared(seq));
         out.persist(Record::Prepared { view, seq, digest });
-        out.send(To::Others, Message::Commit(vote));
+        if !self.piggybacks() {
+            out.send(To::Others, Message::Commit(vote));
+        }
         out.tell(OrdererInput::OwnCommit(vote));
     }
 
-    pub(super) fn on_commit(&mut self, from: ReplicaId, vote: Vote, out: &mut Outbox<NoTimer>) {
+    pub(super) fn on_commit(&mut self, from: ReplicaId, vote: Vote, out: &mut Outbox<OrdererTimer>) {
         if vote.view > self.view || (vote.view == self.view && !self.active && from != self.config.own) {
             self.keep_overtaken(from, Overtaken::Commit(vote));
             return;
@@ -218,6 +227,9 @@ impl Orderer {
         if first != vote.digest {
             out.event(misbehaved(from, "two COMMITs for one seq"));
             return;
+        }
+        if from == self.config.own && self.piggybacks() {
+            self.send_commit(vote, out);
         }
         self.try_committed(vote.seq, out);
         if from == self.config.own {

@@ -37,12 +37,17 @@ fn a_read_is_answered_at_once_where_nothing_is_prepared_beyond_what_is_executed(
     assert_eq!(ask(&mut executor, &read(2, false)), answered(&read(2, false), result));
 }
 
+/// COMMITs that wait for company are to be sent.
+fn hurries() -> Vec<Effect> {
+    vec![tell(OrdererInput::ReadWaits)]
+}
+
 #[test]
 fn a_read_waits_until_what_was_prepared_when_it_came_is_certain() {
     let mut executor = serving();
     effects(&mut executor, ExecutorInput::Prepared(Seq(3)));
     let request = read(2, false);
-    assert_eq!(ask(&mut executor, &request), []);
+    assert_eq!(ask(&mut executor, &request), hurries());
     assert_eq!(answers(&execute_null(&mut executor, 2)), []);
     // What prepares later is not waited for.
     effects(&mut executor, ExecutorInput::Prepared(Seq(4)));
@@ -50,7 +55,7 @@ fn a_read_waits_until_what_was_prepared_when_it_came_is_certain() {
     let batch = Arc::new(Batch::new(Choice { time, ..choice() }, vec![asks(1, "+a")]));
     let ahead = ExecutorInput::Tentative { view: View(0), seq: Seq(3), batch };
     assert_eq!(answers(&effects(&mut executor, ahead)).len(), 1, "the write's own");
-    assert_eq!(ask(&mut executor, &read(3, false)), []);
+    assert_eq!(ask(&mut executor, &read(3, false)), hurries());
     assert_eq!(answers(&execute(&mut executor, 3, [asks(1, "+a")])), answered(&request, "1"));
 }
 
@@ -87,7 +92,7 @@ fn reads_beyond_what_may_wait_are_ordered() {
     let large = Operation { read_only: true, operation: Bytes::from(vec![b'?'; 1 << 20]), ..operation(1, 1) };
     let large = hinted(large, Hints::default());
     for _ in 0..16 {
-        assert_eq!(ask(&mut executor, &large), []);
+        assert_eq!(ask(&mut executor, &large), hurries());
     }
     assert_eq!(ask(&mut executor, &large), admits(&large));
     assert_eq!(answers(&effects(&mut executor, ExecutorInput::Resume(Seq(1)))).len(), 16);

@@ -2,6 +2,7 @@
 
 mod accept;
 mod decide;
+mod piggyback;
 mod propose;
 mod remember;
 mod retransmit;
