@@ -35,6 +35,20 @@ fn a_batch_is_executed_tentatively_once_its_promise_is_durable_and_all_before_it
 }
 
 #[test]
+fn what_is_certain_before_it_does_not_make_up_for_a_promise_that_is_not_durable() {
+    let mut backup = orderer(1, 4);
+    let (first, second) = (batch_of(1), batch_of(2));
+    prepare_at_backup(&mut backup, 1, &first);
+    effects(&mut backup, proposes(0, 0, 2, &second));
+    effects(&mut backup, OrdererInput::OwnPrepare(vote(0, 2, second.digest())));
+    assert_eq!(for_replies(&mut backup, prepares(2, 0, 2, second.digest())), [prepared(2)]);
+    effects(&mut backup, commits(0, 0, 1, first.digest()));
+    assert_eq!(for_replies(&mut backup, commits(2, 0, 1, first.digest())), []);
+    let own = OrdererInput::OwnCommit(vote(0, 2, second.digest()));
+    assert_eq!(for_replies(&mut backup, own), [tentative(0, 2, &second)]);
+}
+
+#[test]
 fn nothing_is_executed_tentatively_where_that_is_switched_off() {
     let mut backup = orderer(1, 4);
     backup.config.tuning.tentative_execution = false;
