@@ -69,6 +69,15 @@ fn a_decided_batch_that_is_missing_is_fetched_from_who_claimed_it() {
 }
 
 #[test]
+fn a_decided_batch_whose_body_comes_with_its_proposal_is_executed() {
+    let (mut backup, batch) = (orderer(1, 4), batch_of(1));
+    effects(&mut backup, decides(2, 1, batch.digest()));
+    effects(&mut backup, decides(3, 1, batch.digest()));
+    let expected = [promise(0, 1, &batch), vec![execute(&[(1, &batch)])]].concat();
+    assert_eq!(effects(&mut backup, proposes(0, 0, 1, &batch)), expected);
+}
+
+#[test]
 fn another_batch_than_the_one_asked_for_is_ignored() {
     let (mut backup, batch) = (orderer(1, 4), batch_of(1));
     effects(&mut backup, decides(2, 1, batch.digest()));

@@ -63,6 +63,19 @@ fn promises(orderer: &mut Orderer, view: u64) -> Frozen {
     frozen.expect("it says what it promised")
 }
 
+/// It is held to be executed again: the state on disk is older.
+#[test]
+fn what_is_stable_and_not_executed_again_yet_is_no_promise() {
+    let (first, second) = (batch_of(3), batch_of(5));
+    let prepared = [(View(0), first.digest())].into();
+    let below = RememberedSlot { prepared, ..accepted(&first, &[0]) };
+    let mut backup = restarted(1, 0, 4, &[(3, below), (5, accepted(&second, &[0]))]);
+    let frozen = promises(&mut backup, 1);
+    assert_eq!((frozen.stable, frozen.prepared), (Seq(4), Vec::new()));
+    let kept = PrePrepared { seq: Seq(5), digest: second.digest(), view: View(0) };
+    assert_eq!(frozen.pre_prepared, [kept]);
+}
+
 #[test]
 fn what_was_accepted_and_prepared_is_in_qs_and_p_with_its_latest_view() {
     let batch = batch_of(1);
