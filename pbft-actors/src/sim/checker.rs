@@ -1,11 +1,11 @@
 //! What must hold whatever happens. A violation ends the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::client::Record;
 use super::divergence::Divergence;
-use super::plan::Micros;
+use super::plan::{Micros, Plan};
 use super::promises::Promises;
 use super::replay::Replay;
 use super::service::{Behaviour, REFUSED_ON_PURPOSE, TWICE};
@@ -15,7 +15,7 @@ use crate::ports::state::{DamagedPart, Snapshot};
 use crate::role::{Event, Message};
 use crate::roles::client::InvokeError;
 use crate::roles::executor::ExecutorConfig;
-use crate::types::{ReplicaId, Seq, View};
+use crate::types::{ClientId, ReplicaId, ReplicaSet, Seq, View};
 
 /// Checkpoints whose state is kept to be compared with that of others.
 const SNAPSHOTS_MAX: usize = 64;
@@ -25,6 +25,10 @@ const SNAPSHOTS_MAX: usize = 64;
 pub(super) struct Checker {
     /// What was executed at each seq, by whoever was first.
     executed: BTreeMap<Seq, Arc<Batch>>,
+    /// How many COMMITs a certificate has; none where an own one may count before it is sent.
+    certificate: Option<usize>,
+    /// Replicas that ever lost their memory: whatever they committed before may be forgotten here, too.
+    pub(super) forgetful: BTreeSet<ReplicaId>,
     /// The latest checkpoints as the first replica took them that did.
     snapshots: BTreeMap<Seq, (ReplicaId, Snapshot)>,
     promises: Promises,
@@ -34,6 +38,8 @@ pub(super) struct Checker {
     stable: BTreeMap<Seq, Digest>,
     /// What each correct replica voted for, over all its lives.
     votes: BTreeMap<(ReplicaId, Kind, View, Seq), Digest>,
+    /// Correct replicas that sent COMMIT.
+    commits: BTreeMap<(Seq, Digest, View), ReplicaSet>,
     pub(super) violation: Option<String>,
     pub(super) view_changes: u64,
     pub(super) views_installed: u64,
@@ -45,6 +51,11 @@ pub(super) struct Checker {
 }
 
 impl Checker {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let certificate = (!plan.tuning.piggyback_commits).then(|| plan.quorums.quorum());
+        Self { certificate, ..Self::default() }
+    }
+
     fn fail(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }
@@ -86,22 +97,56 @@ impl Checker {
         self.divergence.get_or_insert(divergence);
     }
 
-    /// A replica that is behind holds something about its window, K seqs more, and what NEW-VIEW chose.
+    /// A replica that is behind holds something about its window, K seqs more, what it chose as a primary
+    /// before, and what NEW-VIEW chose or it gathers to choose.
     pub(super) fn on_slots(&mut self, replica: ReplicaId, slots: usize, limit: u64) {
         if slots as u64 > limit {
             self.fail(format!("bounds: replica {replica} holds {slots} seqs; at most {limit}"));
         }
     }
 
-    /// A batch goes to an executor, which asserts the order by itself.
-    pub(super) fn on_executed(&mut self, replica: ReplicaId, seq: Seq, batch: &Arc<Batch>) {
+    /// A batch goes to an executor, which asserts the order by itself. `byzantine` may have sent any COMMIT.
+    pub(super) fn on_executed(
+        &mut self,
+        replica: ReplicaId,
+        seq: Seq,
+        batch: &Arc<Batch>,
+        byzantine: &[ReplicaId],
+    ) {
         let digest = batch.digest();
-        let agreed = self.executed.entry(seq).or_insert_with(|| batch.clone()).digest();
+        let Some(agreed) = self.executed.get(&seq).map(|batch| batch.digest()) else {
+            self.executed.insert(seq, batch.clone());
+            if self.certificate.is_some_and(|needed| self.committers(seq, digest, byzantine) < needed) {
+                self.fail(format!("certificate: replica {replica} executes {digest} at {seq} without one"));
+            }
+            return;
+        };
         if agreed != digest {
             self.fail(format!(
                 "agreement: replica {replica} executes {digest} at {seq}, another executed {agreed}"
             ));
         }
+    }
+
+    /// How many replicas sent COMMIT for a batch in one view, or may have.
+    fn committers(&self, seq: Seq, digest: Digest, byzantine: &[ReplicaId]) -> usize {
+        let unknown: ReplicaSet = self.forgetful.iter().chain(byzantine).copied().collect();
+        let views = self.commits.range((seq, digest, View(0))..=(seq, digest, View(u64::MAX)));
+        let known = views.map(|(_, by)| by.iter().filter(|id| !unknown.contains(*id)).count());
+        known.max().unwrap_or_default() + unknown.iter().count()
+    }
+
+    /// Every request of an honest client that was executed is one that it made.
+    pub(super) fn check_validity(&mut self, made: &BTreeMap<ClientId, BTreeSet<Digest>>) {
+        let requests =
+            self.executed.iter().flat_map(|(seq, batch)| batch.requests().iter().map(move |r| (seq, r)));
+        let invented = requests
+            .filter(|(_, request)| {
+                made.get(&request.id().client).is_some_and(|made| !made.contains(request.digest()))
+            })
+            .map(|(seq, request)| format!("validity: request {} at {seq} was never made", request.id()))
+            .next();
+        invented.into_iter().for_each(|what| self.fail(what));
     }
 
     pub(super) fn on_sent(&mut self, replica: ReplicaId, message: &Message) {
@@ -116,6 +161,9 @@ impl Checker {
             }
             _ => return,
         };
+        if message.kind() == Kind::Commit {
+            self.commits.entry((seq, digest, view)).or_insert(ReplicaSet::EMPTY).insert(replica);
+        }
         let key = (replica, message.kind(), view, seq);
         let first = *self.votes.entry(key).or_insert(digest);
         if first != digest {

@@ -1,6 +1,6 @@
 //! One simulated client: the client role, its links, and a closed loop of operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::plan::Micros;
 use super::rng::Rng;
 use super::service::Behaviour;
 use super::workload::Operations;
-use crate::crypto::Identity;
+use crate::crypto::{Digest, Identity};
 #[cfg(test)]
 use crate::message::RequestKeys;
 use crate::message::{Binding, Frame, LinkKeys, Opened, Opener, Peer, Request};
@@ -54,6 +54,8 @@ pub(super) struct SimClient {
     post: Post,
     rng: Rng,
     pub(super) to_invoke: u64,
+    /// Requests that it made, in all its lives.
+    pub(super) made: BTreeSet<Digest>,
     pub(super) outstanding_max: u64,
     operations: Operations,
     /// Index into the history by token.
@@ -87,6 +89,7 @@ impl SimClient {
             post: Post::default(),
             rng,
             to_invoke,
+            made: BTreeSet::new(),
             outstanding_max,
             operations,
             waiting: BTreeMap::new(),
@@ -244,9 +247,13 @@ impl SimClient {
             To::Client(_) => Vec::new(),
         };
         match (self.attack, &message) {
-            (Some(attack), Message::Request(honest)) => self.send_twisted(attack, honest, &peers),
-            _ => self.post.of_client(peers, message),
+            (Some(attack), Message::Request(honest)) => return self.send_twisted(attack, honest, &peers),
+            (None, Message::Request(request)) => {
+                self.made.insert(*request.digest());
+            }
+            _ => {}
         }
+        self.post.of_client(peers, message);
     }
 
     fn send_twisted(&mut self, attack: ClientAttack, honest: &Request, peers: &[Peer]) {

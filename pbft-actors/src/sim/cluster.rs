@@ -174,7 +174,7 @@ impl Cluster {
             client_identities,
             network,
             connections: 0,
-            checker: Checker::default(),
+            checker: Checker::new(&plan),
             history: Vec::new(),
             next_operation: 0,
             byzantine: Vec::new(),
@@ -280,15 +280,15 @@ impl Cluster {
             first_session: SessionId(EPOCH + self.now + 1),
             entropy: Digest(self.rng.bytes32()),
         };
-        let (to_invoke, attack) = match self.clients.get(&id) {
-            Some(old) => (old.to_invoke, old.attack),
-            None => (self.plan.operations_per_client, None),
+        let (to_invoke, attack, made) = match self.clients.remove(&id) {
+            Some(old) => (old.to_invoke, old.attack, old.made),
+            None => (self.plan.operations_per_client, None, BTreeSet::new()),
         };
         let opener = self.opener(Peer::Client(id));
         let work = self.workload.operations();
         let mut client =
             SimClient::new(config, opener, self.rng.fork(), to_invoke, self.plan.outstanding, work);
-        client.attack = attack;
+        (client.attack, client.made) = (attack, made);
         self.clients.insert(id, client);
         for replica in self.plan.quorums.replicas() {
             let delay = self.rng.between(100, 20_000);
@@ -484,7 +484,7 @@ impl Cluster {
         if !self.byzantine.contains(&replica) {
             self.checker.on_turn(replica, stable);
         }
-        self.checker.on_slots(replica, slots, 2 * self.plan.window + self.plan.checkpoint_interval);
+        self.checker.on_slots(replica, slots, 3 * self.plan.window + self.plan.checkpoint_interval);
         self.after_turn(replica, turn);
     }
 
@@ -495,7 +495,7 @@ impl Cluster {
                     Seen::Executed(seq, batch) => {
                         let digest = batch.digest();
                         self.chart(Some(Peer::Replica(replica)), || format!("executes {seq} {digest}"));
-                        self.checker.on_executed(replica, seq, &batch);
+                        self.checker.on_executed(replica, seq, &batch, &self.byzantine);
                     }
                     Seen::Taken(seq, snapshot) => self.checker.on_taken(replica, seq, &snapshot),
                     // What it forgot it may contradict; that is why it counts among the f.
@@ -823,6 +823,7 @@ impl Cluster {
         self.crash(replica);
         self.counts.disks_lost += 1;
         self.amnesiac.insert(replica, until);
+        self.checker.forgetful.insert(replica);
         self.disks[replica.index()] = former.unwrap_or_default();
     }
 
@@ -958,6 +959,8 @@ impl Cluster {
         if checker.violation.is_none() {
             checker.check_replay(&history, self.executor_config());
         }
+        let honest = self.clients.iter().filter(|(_, client)| client.attack.is_none());
+        checker.check_validity(&honest.map(|(id, client)| (*id, client.made.clone())).collect());
         self.history = all;
         self.checker = checker;
     }

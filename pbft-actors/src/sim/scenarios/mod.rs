@@ -33,7 +33,7 @@ const ALICE: ClientId = ClientId(0);
 const BOB: ClientId = ClientId(1);
 
 /// A healthy group with two idle clients.
-fn plan(n: usize) -> Plan {
+pub(super) fn plan(n: usize) -> Plan {
     Plan {
         quorums: Quorums::new(n).unwrap(),
         checkpoint_interval: 4,
