@@ -107,7 +107,7 @@ impl Totals {
                 "batches": sum.batches, "view_changes": sum.view_changes, "transfers": sum.transfers,
                 "crashes": sum.crashes, "byzantine": sum.byzantine, "rejoins": sum.rejoins,
                 "power_cuts": sum.power_cuts, "disk_failures": sum.disk_failures,
-                "disks_lost": sum.disks_lost, "flipped_bits": sum.flips,
+                "disks_lost": sum.disks_lost, "flipped_bits": sum.flips, "faults": sum.faults,
                 "stable_checkpoints": sum.stable_checkpoints, "marks": marks, "trace": format!("{:016x}", sum.trace),
             });
             println!("{line}");

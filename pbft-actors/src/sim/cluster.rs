@@ -67,7 +67,7 @@ impl Happening {
 }
 
 /// Totals of a run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) events: u64,
     pub(super) frames: u64,
@@ -76,6 +76,8 @@ pub(super) struct Counts {
     pub(super) disk_failures: u64,
     pub(super) disks_lost: u64,
     pub(super) flips: u64,
+    /// Faults and what Byzantine replicas do, by kind.
+    pub(super) faults: BTreeMap<String, u64>,
 }
 
 /// The simulated world.
@@ -104,6 +106,8 @@ pub(super) struct Cluster {
     pub(super) clocks: Vec<Clock>,
     /// Until when replicas stand still.
     frozen: BTreeMap<ReplicaId, Micros>,
+    /// Who crashes in its next turn, after how many frames, and for how long.
+    pub(super) dying: BTreeMap<ReplicaId, (usize, Micros)>,
     pub(super) watch: Watch,
     pub(super) clients: BTreeMap<ClientId, SimClient>,
     client_identities: Vec<Identity>,
@@ -169,6 +173,7 @@ impl Cluster {
             disks: (0..n).map(|_| MemoryDisk::new()).collect(),
             clocks,
             frozen: BTreeMap::new(),
+            dying: BTreeMap::new(),
             watch: Watch::default(),
             clients: BTreeMap::new(),
             client_identities,
@@ -488,7 +493,21 @@ impl Cluster {
         self.after_turn(replica, turn);
     }
 
-    fn after_turn(&mut self, replica: ReplicaId, turn: Turn) {
+    /// At most f are faulty at any time; one that is down or forgetful may fall again.
+    pub(super) fn may_crash(&self, replica: ReplicaId) -> bool {
+        let faulty = self.faulty();
+        let harmless = self.plan.durable || faulty.contains(&replica) || faulty.len() < self.plan.quorums.f();
+        harmless && !self.byzantine.contains(&replica) && self.nodes[replica.index()].is_some()
+    }
+
+    /// Whether a replica crashes in this turn, after how many frames, and for how long.
+    fn dies_now(&mut self, replica: ReplicaId, sends: bool) -> Option<(usize, Micros)> {
+        let death = *self.dying.get(&replica).filter(|_| sends)?;
+        self.dying.remove(&replica);
+        self.may_crash(replica).then_some(death)
+    }
+
+    fn after_turn(&mut self, replica: ReplicaId, mut turn: Turn) {
         if !self.byzantine.contains(&replica) {
             for seen in turn.seen {
                 match seen {
@@ -538,6 +557,13 @@ impl Cluster {
             self.crash(replica);
             let delay = self.rng.between(10_000, 500_000);
             self.restart_after(replica, delay);
+            return;
+        }
+        if let Some((frames, restart_after)) = self.dies_now(replica, !turn.frames.is_empty()) {
+            turn.frames.truncate(frames);
+            self.carry(Peer::Replica(replica), turn.frames);
+            self.crash(replica);
+            self.restart_after(replica, restart_after);
             return;
         }
         self.carry(Peer::Replica(replica), turn.frames);
@@ -709,6 +735,7 @@ impl Cluster {
 
     pub(super) fn heal(&mut self) {
         self.frozen.clear();
+        self.dying.clear();
         self.clocks.iter_mut().for_each(Clock::mend);
         self.network.mend_all();
         self.network.set_plan(LinkPlan::HEALED);

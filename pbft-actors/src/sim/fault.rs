@@ -1,10 +1,12 @@
 //! What goes wrong in a run, and when: values that a seed draws and a script holds.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::attack::{Attack, Villains, some_of};
 use super::client_attack::ClientAttack;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Counts};
 use super::plan::{Micros, Plan};
 use super::rng::Rng;
 use crate::message::Peer;
@@ -22,6 +24,13 @@ pub(super) struct TimedFault {
 pub(super) enum Fault {
     Crash {
         replica: ReplicaId,
+        restart_after: Micros,
+    },
+    /// In the middle of the next turn that sends something: of its records as much is on disk as the power
+    /// cut leaves, of its frames only the first few leave.
+    CrashWithin {
+        replica: ReplicaId,
+        frames: usize,
         restart_after: Micros,
     },
     PowerCut {
@@ -89,7 +98,12 @@ impl Fault {
         let replicas: Vec<ReplicaId> = plan.quorums.replicas().collect();
         for _ in 0..plan.crashes {
             let (replica, restart_after) = (*rng.pick(&replicas), rng.between(10_000, 1_500_000));
-            add(rng.below(plan.faulty_time), Self::Crash { replica, restart_after });
+            let fault = if rng.chance(500) {
+                Self::Crash { replica, restart_after }
+            } else {
+                Self::CrashWithin { replica, frames: rng.below(8) as usize, restart_after }
+            };
+            add(rng.below(plan.faulty_time), fault);
         }
         for (times, fault) in plan.disk_faults(rng) {
             for _ in 0..times {
@@ -168,6 +182,7 @@ impl Fault {
         let member = |replica: &ReplicaId| plan.quorums.contains(*replica);
         match self {
             Self::Crash { replica, .. }
+            | Self::CrashWithin { replica, .. }
             | Self::Backup(replica)
             | Self::LoseDisk(replica)
             | Self::FlipBit(replica)
@@ -187,11 +202,24 @@ impl Fault {
         }
     }
 
+    /// Counts it by kind, and what a Byzantine replica is to do.
+    fn count(&self, counts: &mut Counts) {
+        let mut count = |kind: String| *counts.faults.entry(kind).or_default() += 1;
+        count(kind_of(self));
+        if let Self::Corrupt { attacks, .. } = self {
+            attacks.iter().for_each(|attack| count(kind_of(attack)));
+        }
+    }
+
     /// Lets it happen.
     pub(super) fn apply(&self, cluster: &mut Cluster, villains: &Villains) {
         cluster.chart(None, || format!("{self:?}"));
+        self.count(&mut cluster.counts);
         match self {
             Self::Crash { replica, restart_after } => crash(cluster, *replica, *restart_after),
+            Self::CrashWithin { replica, frames, restart_after } => {
+                cluster.dying.insert(*replica, (*frames, *restart_after));
+            }
             Self::PowerCut { restart_within } => {
                 for id in cluster.cut_power() {
                     let delay = cluster.rng.below(*restart_within);
@@ -243,13 +271,14 @@ impl Fault {
     }
 }
 
-/// At most f are faulty at any time; one that is down or forgetful may fall again.
+/// The first word of what a value says of itself.
+fn kind_of(value: &impl fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.chars().take_while(|letter| letter.is_alphanumeric()).collect()
+}
+
 fn crash(cluster: &mut Cluster, victim: ReplicaId, restart_after: Micros) {
-    let faulty = cluster.faulty();
-    let byzantine = cluster.byzantine.contains(&victim);
-    let f = cluster.plan.quorums.f();
-    let harmless = cluster.plan.durable || faulty.contains(&victim) || faulty.len() < f;
-    if !byzantine && harmless && cluster.nodes[victim.index()].is_some() {
+    if cluster.may_crash(victim) {
         cluster.crash(victim);
         cluster.restart_after(victim, restart_after);
     }

@@ -79,7 +79,7 @@ impl Plan {
                 timeout: Millis(*rng.pick(&[150, 300, 600])),
                 // From `timeout` on it is off.
                 timeout_min: Millis(*rng.pick(&[10, 40, 80, 600])),
-                timeout_max: Millis(5_000),
+                timeout_max: Millis(*rng.pick(&[1_200, 5_000])),
                 status_interval: Millis(*rng.pick(&[20, 50, 100])),
                 pipeline: *rng.pick(&[1, 2, 4, 8]),
                 batch_requests: *rng.pick(&[1, 2, 8, 64]),
@@ -88,7 +88,7 @@ impl Plan {
                 piggyback_commits: rng.chance(300),
                 clock_tolerance: Millis(5_000),
                 admission_min: *rng.pick(&[4, 64, 4_096]),
-                rejoin_interval: Millis(200),
+                rejoin_interval: Millis(*rng.pick(&[50, 200, 1_000])),
                 state_memory_bytes: *rng.pick(&[1 << 12, 1 << 16, 1 << 30]),
                 scrub_bytes_per_second: 0,
             },

@@ -1,5 +1,6 @@
 //! One run from one seed: everything wrong for a while, then healed, and progress is demanded.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -53,7 +54,7 @@ impl fmt::Display for Failure {
 }
 
 /// What a run did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RunReport {
     /// Covers everything that happened, in order.
     pub trace: u64,
@@ -87,6 +88,9 @@ pub struct RunReport {
     pub disks_lost: u64,
     /// Disks on which a bit flipped.
     pub flips: u64,
+    /// Faults by kind, and what Byzantine replicas did, as they were to happen: what would be more than f
+    /// faults did not.
+    pub faults: BTreeMap<String, u64>,
     /// Rare states that were reached.
     pub marks: Marks,
 }
@@ -110,6 +114,9 @@ impl RunReport {
         self.disk_failures += report.disk_failures;
         self.disks_lost += report.disks_lost;
         self.flips += report.flips;
+        for (kind, count) in &report.faults {
+            *self.faults.entry(kind.clone()).or_default() += count;
+        }
         self.marks.add(&report.marks);
     }
 }
@@ -268,6 +275,7 @@ fn report(cluster: &Cluster) -> RunReport {
         disk_failures: cluster.counts.disk_failures,
         disks_lost: cluster.counts.disks_lost,
         flips: cluster.counts.flips,
+        faults: cluster.counts.faults.clone(),
         marks: cluster.marks(),
     }
 }

@@ -1,14 +1,43 @@
-//! Primaries that die, lie or favour (scenarios 2 to 5, 8, 16 and 37).
+//! Primaries that die, lie, favour or dawdle (scenarios 1 to 6, 8, 16 and 37).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
-use crate::adversary::{BadNewView, Conspiracy, Face, Mute, Partial, TwoFaced, Unfair};
+use crate::adversary::{BadNewView, Conspiracy, Face, Mute, Partial, Slow, TwoFaced, Unfair};
 use crate::message::Kind;
 
 /// Until what was decided when a primary died is executed everywhere.
 const IN_FLIGHT: Micros = 20 * MILLISECOND;
+
+/// How fast is not looked at: steps take no virtual time.
+#[test]
+fn scenario_1_f_dead_backups_end_no_view() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        (n - cluster.f()..n).for_each(|id| cluster.crash(r(id)));
+        cluster.load(ALICE, 100);
+        cluster.load(BOB, 100);
+        cluster.expect(20 * SECOND, "answering both", Cluster::clients_done);
+        assert_eq!((cluster.view(), cluster.checker.view_changes), (View(0), 0), "n={n}");
+        cluster.settles();
+    }
+}
+
+/// A batch is due every 0.9 T, and each client waits less than T: whether such a primary is replaced is
+/// for the work against slow ones. Here nobody is left without an answer.
+#[test]
+fn scenario_6_a_primary_that_proposes_at_the_last_moment_serves_everyone() {
+    for n in SIZES {
+        let mut cluster = group(n);
+        let late = cluster.plan.tuning.timeout.micros() * 9 / 10;
+        cluster.turn(r(0), Slow::new(late, true));
+        cluster.load(ALICE, 10);
+        cluster.load(BOB, 10);
+        cluster.expect(60 * SECOND, "answering both", Cluster::clients_done);
+        cluster.settles();
+    }
+}
 
 #[test]
 fn scenario_2_the_primary_is_killed_under_load() {
