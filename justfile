@@ -15,5 +15,5 @@ bench:
     cargo bench -p benches
 
 # What is too long for the gate: until it is stopped, or for so many rounds; goes on where it was.
-soak rounds="":
-    .ci/soak {{rounds}}
+soak *arguments:
+    .ci/soak {{arguments}}
