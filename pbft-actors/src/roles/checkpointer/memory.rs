@@ -97,9 +97,9 @@ impl Memory {
         self.kept.claimed.get(&seq).copied()
     }
 
-    /// What it claimed before its state on disk.
-    pub(super) fn claimed_below(&self, seq: Seq) -> impl Iterator<Item = Checkpoint> + '_ {
-        self.kept.claimed.range(..seq).map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest })
+    /// All that it claimed before it started, and the stable checkpoint.
+    pub(super) fn claims(&self) -> impl Iterator<Item = Checkpoint> + '_ {
+        self.kept.claimed.iter().map(|(seq, digest)| Checkpoint { seq: *seq, digest: *digest })
     }
 
     /// The highest seq that it said to have executed, as far as the journal leads there; none until

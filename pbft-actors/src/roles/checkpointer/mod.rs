@@ -162,8 +162,9 @@ impl Checkpointer {
     fn on_start(&mut self, now: Now, genesis: Taken, out: &mut Outbox<CheckpointTimer>) {
         self.executed = genesis.seq;
         self.saved = genesis.seq;
-        // C names them, too: a quorum may have claimed one that all who claimed it have passed since.
-        for claimed in self.memory.claimed_below(genesis.seq) {
+        // C names them, too: a quorum may have claimed one that all who claimed it have passed since, and
+        // what is above the state on disk may never be executed here again.
+        for claimed in self.memory.claims() {
             out.tell(OrdererInput::OwnCheckpoint(claimed));
         }
         out.tell(OrdererInput::OwnCheckpoint(genesis.checkpoint()));

@@ -427,6 +427,10 @@ impl ViewChanger {
             if self.phase == Phase::Changing && !self.asked {
                 out.tell(OrdererInput::Freeze(self.view));
             }
+            if let Some((decision, _)) = &self.decided {
+                // Gathered before, when nothing could be signed.
+                out.tell(OrdererInput::Gather { view: self.view, chosen: decision.chosen.clone() });
+            }
             // It may have expired meanwhile, and nobody else may be late enough to move on.
             if !self.armed {
                 self.wait_again(now, out);

@@ -545,12 +545,13 @@ fn what_only_waits_for_the_disk_is_not_fetched() {
 }
 
 #[test]
-fn what_was_claimed_below_the_state_on_disk_is_listed_all_the_same() {
+fn what_was_claimed_below_or_above_the_state_on_disk_is_listed_all_the_same() {
     for (remembered, on_disk, expected) in [
-        (claimed(&[4, 8, 16]), 12, [4, 8, 12].map(checkpoint).to_vec()),
+        (claimed(&[4, 8, 16]), 12, [4, 8, 16, 12].map(checkpoint).to_vec()),
         (stable(4), 12, [4, 12].map(checkpoint).to_vec()),
-        (stable(12), 12, vec![checkpoint(12)]),
-        (claimed(&[16]), 12, vec![checkpoint(12)]),
+        // The state itself comes last: its digest is the one that counts.
+        (stable(12), 12, [12, 12].map(checkpoint).to_vec()),
+        (stable(16), 12, [16, 12].map(checkpoint).to_vec()),
     ] {
         let mut replica = Checkpointer::new(silent(3, 4).config);
         replica.remember(&remembered);

@@ -101,6 +101,17 @@ fn it_counts_like_any_other_in_the_view_change_that_goes_on() {
 }
 
 #[test]
+fn a_primary_that_may_not_sign_yet_gathers_again_once_it_may() {
+    let mut primary = silent(1, 4);
+    effects(&mut primary, starts(Some((1, Some(signed_by(1, empty(1))))), None));
+    effects(&mut primary, asks(2, empty(1)));
+    assert_eq!(effects(&mut primary, asks(3, empty(1))), [gather(1, &[])]);
+    assert_eq!(effects(&mut primary, ViewChangerInput::Gathered(View(1))), []);
+    assert_eq!(may_vote(&mut primary), [gather(1, &[])]);
+    assert_eq!(effects(&mut primary, ViewChangerInput::Gathered(View(1))).len(), 3);
+}
+
+#[test]
 fn where_the_disk_lost_a_view_change_the_next_view_is_asked_for() {
     let mut backup = silent(3, 4);
     assert_eq!(effects(&mut backup, starts(Some((1, None)), None)), leaves(2));
