@@ -61,20 +61,7 @@ mod tests {
         fn any_bytes_in_any_pieces_give_the_same_frames(
             pieces in prop::collection::vec(prop::collection::vec(0..8_u8, 0..9), 0..40),
         ) {
-            let of = |pieces: &[Vec<u8>]| {
-                let (mut codec, mut buffer, mut frames) = (FrameCodec::new(1 << 20), BytesMut::new(), Vec::new());
-                for piece in pieces {
-                    buffer.extend_from_slice(piece);
-                    loop {
-                        match codec.decode(&mut buffer) {
-                            Ok(Some(frame)) => frames.push(frame),
-                            Ok(None) => break,
-                            Err(_) => return (frames, false),
-                        }
-                    }
-                }
-                (frames, true)
-            };
+            let of = |pieces: &[Vec<u8>]| crate::fuzz::frames(pieces.iter().map(Vec::as_slice), 1 << 20);
             prop_assert_eq!(of(&pieces), of(&[pieces.concat()]));
         }
     }

@@ -27,7 +27,7 @@ mod backoff;
 mod codec;
 mod dialer;
 mod ephemeral;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod handshake;

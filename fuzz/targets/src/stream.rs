@@ -13,8 +13,12 @@ const LENGTH_MAX: usize = 1 << 12;
 /// The first byte is the length of a piece.
 fn run(input: &[u8]) {
     let Some((piece, stream)) = input.split_first() else { return };
-    let (whole, end) = frames(stream, stream.len(), LENGTH_MAX);
-    assert_eq!(frames(stream, usize::from(*piece), LENGTH_MAX), (whole.clone(), end), "however it comes");
+    let (whole, end) = frames([stream], LENGTH_MAX);
+    assert_eq!(
+        frames(stream.chunks(usize::from(*piece).max(1)), LENGTH_MAX),
+        (whole.clone(), end),
+        "however it comes"
+    );
     let prefixed = |frame: &[u8]| [&(frame.len() as u32).to_be_bytes(), frame].concat();
     let again: Vec<u8> = whole.iter().flat_map(|frame| prefixed(frame)).collect();
     assert!(stream.starts_with(&again), "a frame has one form");

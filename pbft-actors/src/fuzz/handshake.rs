@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Target;
-use crate::crypto::{EPHEMERAL_BYTES, Ephemeral, Hasher, Identity, PublicKey, SharedSecret};
+use crate::crypto::{EPHEMERAL_BYTES, Identity, PublicKey, Toy};
 use crate::message::{
     ClusterId, Fresh, HANDSHAKE_BYTES_MAX, HandshakeError, Initiator, Introduction, Peer, Responder,
 };
@@ -11,22 +11,6 @@ use crate::types::{ClientId, LogId, ReplicaId};
 
 pub(super) const TARGET: Target =
     Target { name: "handshake", run, seeds, memory_base: 3 << 20, memory_per_byte: 64 };
-
-/// A key agreement that a seed decides, and that keeps no secret.
-#[derive(Debug)]
-struct Toy([u8; EPHEMERAL_BYTES]);
-
-impl Ephemeral for Toy {
-    fn public(&self) -> [u8; EPHEMERAL_BYTES] {
-        self.0
-    }
-
-    fn agree(self, peer_public: &[u8; EPHEMERAL_BYTES]) -> Option<SharedSecret> {
-        let mut hasher = Hasher::new("toy agreement");
-        hasher.part(self.0.min(*peer_public).as_slice()).part(self.0.max(*peer_public).as_slice());
-        SharedSecret::new(hasher.finish().0)
-    }
-}
 
 const INITIATOR: Peer = Peer::Client(ClientId(1));
 const RESPONDER: ReplicaId = ReplicaId(0);

@@ -8,7 +8,7 @@ use ring::rand::SystemRandom;
 use super::hello::Hello;
 use super::wire::Wire;
 use super::*;
-use crate::crypto::{Digest, EPHEMERAL_BYTES, Ephemeral, Hasher, Identity, MacKey, PublicKey, SharedSecret};
+use crate::crypto::{Digest, EPHEMERAL_BYTES, Ephemeral, Identity, MacKey, PublicKey, SharedSecret, Toy};
 use crate::message::{ClusterId, Peer};
 use crate::types::{ClientId, LogId, ReplicaId};
 
@@ -16,22 +16,6 @@ const CLUSTER: ClusterId = ClusterId([9; 16]);
 const REPLICA_0: Peer = Peer::Replica(ReplicaId(0));
 const REPLICA_1: Peer = Peer::Replica(ReplicaId(1));
 const CLIENT: Peer = Peer::Client(ClientId(7));
-
-/// A key agreement that a seed decides, and that keeps no secret.
-#[derive(Debug)]
-struct Toy([u8; EPHEMERAL_BYTES]);
-
-impl Ephemeral for Toy {
-    fn public(&self) -> [u8; EPHEMERAL_BYTES] {
-        self.0
-    }
-
-    fn agree(self, peer_public: &[u8; EPHEMERAL_BYTES]) -> Option<SharedSecret> {
-        let mut hasher = Hasher::new("toy agreement");
-        hasher.part(self.0.min(*peer_public).as_slice()).part(self.0.max(*peer_public).as_slice());
-        SharedSecret::new(hasher.finish().0)
-    }
-}
 
 struct Real(EphemeralPrivateKey, [u8; EPHEMERAL_BYTES]);
 
